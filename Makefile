@@ -8,9 +8,10 @@ STAMP := $(VENV)/.setup-stamp
 BENCH_STAMP := $(VENV)/.bench-stamp
 # The Python that makes the environment. Empty: the first good one of .ci/find-python.
 PYTHON ?=
-# Much of the time tests wait for real servers, so four files run at once, in the order of
-# tests/conftest.py. PARALLEL= runs one.
-PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder
+# Much of the time tests wait for real servers, so more of them run at once than there are cores, in
+# the order of tests/turns.py. PARALLEL= runs one.
+WORKERS ?= 4
+PARALLEL ?= -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Arguments for pytest: make test ARGS="tests/unit -k limiter"
 ARGS ?=
 # What make soak does: how often it kills, what it draws, on which ledger (sqlite, postgresql, both).
@@ -19,6 +20,8 @@ SEED ?= 1
 DATABASE ?= both
 CODE := sisgate workers beat_schedule.py tests testbed benchmarks examples
 
+# Tests start hundreds of our processes: what those import is compiled once.
+export PYTHONDONTWRITEBYTECODE :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 PIP_INSTALL := $(BIN)/python -m pip install --quiet

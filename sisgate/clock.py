@@ -168,13 +168,24 @@ class ReferenceClock:
         return {"theirs": theirs, "monotonic": now, "wall": self._machine.now()}
 
 
+RESTS_PER_LOOK = 9
+LONGEST_REST_SECONDS = 0.5
+
+
 def poll_until(
     ready: Callable[[], bool], *, clock: Clock, timeout_seconds: float, every_seconds: float = 0.05
 ) -> bool:
-    """Call `ready` until it is true or `timeout_seconds` have passed; return whether it was."""
-    deadline = clock.monotonic() + timeout_seconds
+    """Call `ready` until it is true or `timeout_seconds` have passed; return whether it was.
+
+    What takes long to find out is asked for less often than `every_seconds`.
+    """
+    begun = clock.monotonic()
+    deadline = begun + timeout_seconds
     while not ready():
-        if clock.monotonic() >= deadline:
+        ended = clock.monotonic()
+        if ended >= deadline:
             return False
-        clock.sleep(every_seconds)
+        rest = min((ended - begun) * RESTS_PER_LOOK, LONGEST_REST_SECONDS)
+        clock.sleep(max(every_seconds, rest))
+        begun = clock.monotonic()
     return True

@@ -15,6 +15,7 @@ from testbed.ledgers import Ledgers
 from testbed.postgres import PostgresServer
 from testbed.redis import RedisServer
 from testbed.redis_keys import unlisted_of_ours
+from tests.turns import Scheduler, stack_of, turn
 
 # Times on a shared machine say nothing about the code; a failure prints how to run it again.
 hypothesis.settings.register_profile(
@@ -27,20 +28,24 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("ci"), max_examples=15)
 hypothesis.settings.load_profile("ci")
 
-TESTS = Path(__file__).parent
-UNIT = TESTS / "unit"
-LONGEST_FIRST = ("faults", "acceptance", "browser", "integration", "contract", "unit")
+UNIT = Path(__file__).parent / "unit"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no core is idle while the last test runs alone."""
-    items.sort(key=_turn)
+    items.sort(key=turn)
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            # It passes the same lines a hundred times, and counting them takes twice its time.
+            item.add_marker(pytest.mark.no_cover)
+        if config.pluginmanager.hasplugin("xdist") and (stack := stack_of(item)):
+            item.add_marker(pytest.mark.xdist_group(stack))
 
 
-def _turn(item: pytest.Item) -> int:
-    folders = item.path.relative_to(TESTS).parts[:1] if item.path.is_relative_to(TESTS) else ()
-    turns = [turn for turn, folder in enumerate(LONGEST_FIRST) if folder in folders]
-    return turns[0] if turns else len(LONGEST_FIRST)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
+    """Give a worker a file, or all tests of a stack that files share."""
+    return Scheduler(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -263,9 +263,10 @@ def _refused(job: JobFacts, status: object, certainty: Certainty) -> Finding:
         party, what = Party("app", job.app), f"what {job.app} asked for"
     else:
         party, what = Party("provider", job.provider), f"to give {job.resource}"
+    with_what = f": {status}" if status else ""
     return _finding(
         job, Trouble.REQUESTS_REFUSED, party, Severity.STOPS, certainty,
-        f"the provider refused {what}: {status}",
+        f"the provider refused {what}{with_what}",
         f"Correct the request, or ask the operator of {job.provider}.",
     )  # fmt: skip
 
