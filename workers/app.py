@@ -8,7 +8,7 @@ from sisgate.broker import celery_app
 from sisgate.embedded.redis_conf import broker_url
 from sisgate.errors import SisgateError
 from sisgate.settings import load_settings
-from workers import runtime, tasks
+from workers import process_log, tasks
 from workers.admission.call_tasks import CallTasks
 from workers.flower.command import take_over
 
@@ -18,7 +18,7 @@ except SisgateError as error:
     # A configuration mistake ends in a message, not in a traceback of the celery command.
     sys.exit(f"sisgate: {error.message}")
 
-runtime.configure()
+process_log.take_over(settings)
 registry = CallTasks()
 celery = celery_app(
     settings,

@@ -7,14 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-import structlog
-
 from sisgate.breakers.breaker import BreakerCall, BreakerOpen, FleetBreaker
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerView, State
 from sisgate.clock import Clock
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
+from sisgate.logs import get_logger
 from sisgate.redis.client import RedisClient
 from sisgate.redis.scripts import run_scripts
 from sisgate.routing.endpoints import members, rules_of
@@ -23,7 +22,7 @@ from sisgate.routing.outliers import RoutingSpec, outliers
 from sisgate.routing.strategies import STRATEGIES, Availability, Candidate, Snapshot, ramp_up_after
 from sisgate.settings import Endpoint, ProviderConfig
 
-log = structlog.get_logger()
+log = get_logger()
 
 LONGEST_WAIT_SECONDS = 600.0
 """How soon a pin without an end is checked again."""

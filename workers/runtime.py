@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from contextlib import AbstractContextManager, nullcontext
 
-import structlog
 from celery import Celery
 
 from sisgate.access.authorizer import Authorizer
@@ -20,6 +18,7 @@ from sisgate.context import Context, made_once
 from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
+from sisgate.logs import get_logger
 from sisgate.redis.client import RedisClient
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport import Transport
@@ -28,7 +27,7 @@ from sisgate.webhooks.senders import Senders
 from workers.endpoints import ProviderEndpoints
 from workers.spans import Spans
 
-log = structlog.get_logger()
+log = get_logger()
 
 RUNTIME = "sisgate_runtime"
 """The attribute of the Celery app that returns the runtime of the calling process."""
@@ -157,24 +156,3 @@ class RuntimeOfProcess:
                 forks = os.getpid() == self._first_pid
                 self._runtime, self._pid = Runtime(self._settings, forks=forks), os.getpid()
             return self._runtime
-
-
-VERBOSE_LIBRARIES = ("urllib3", "requests", "requests_oauthlib", "oauthlib")
-"""At DEBUG they log paths with queries, signatures and the signed text."""
-
-
-def configure() -> None:
-    """Send structlog's events to the standard library's logging, whose level `-l` sets."""
-    for name in VERBOSE_LIBRARIES:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.ExceptionRenderer(),
-            structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True),
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )

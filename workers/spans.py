@@ -12,13 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
-
 from sisgate import __version__
 from sisgate.errors import SisgateError
 from sisgate.ledger.calls import Claim
 from sisgate.start_up import extra_of, missing_extra
-from sisgate.tracing import trace_id_of
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -139,13 +136,6 @@ class Spans:
             trace_flags=self._trace.TraceFlags(int(flags, 16)),
         )
         return self._trace.set_span_in_context(self._trace.NonRecordingSpan(context))
-
-
-def note_trace(traceparent: str | None) -> None:
-    """Have what is logged in this context name the trace, and not the one before."""
-    structlog.contextvars.clear_contextvars()
-    if traceparent is not None:
-        structlog.contextvars.bind_contextvars(trace=trace_id_of(traceparent))
 
 
 def _is_error(reply: Any) -> bool:

@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import structlog
 from celery import Task
 from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule
 
 from sisgate.clock import Clock, SystemClock
 from sisgate.errors import BrokerUnavailable, SisgateError
+from sisgate.logs import concerning, get_logger
 from sisgate.redis.keys import WAITING_TASK
 from workers.runtime import runtime_of
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class FleetTask(Task):
@@ -33,6 +33,10 @@ class FleetTask(Task):
 
     abstract = True
     throws = (SisgateError,)  # type: ignore[assignment]  # typed as an empty tuple
+
+    def before_start(self, task_id: str, args: Any, kwargs: Mapping[str, Any]) -> None:
+        """Forget whom the task before concerned, so that no line of this one names it."""
+        concerning()
 
     def on_failure(self, exc: Exception, task_id: str, *_: Any) -> None:
         """Log the reason, which Celery omits."""
@@ -98,6 +102,7 @@ class PeriodicTask(FleetTask):
 
     def before_start(self, task_id: str, args: Any, kwargs: Mapping[str, Any]) -> None:
         """Allow the next message: this one has been consumed."""
+        super().before_start(task_id, args, kwargs)
         with suppress(BrokerUnavailable):
             runtime_of(self.app).redis.delete(self._key(kwargs))
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import structlog
 from celery import Celery, Task
 from celery.signals import worker_init, worker_process_shutdown, worker_shutdown
 
@@ -23,6 +22,7 @@ from sisgate.broker import (
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, SisgateError
 from sisgate.ledger import usage
 from sisgate.ledger.expiry import expire_finer_rollups
+from sisgate.logs import get_logger
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import Settings
 from workers.admission import rate_limits
@@ -37,7 +37,7 @@ from workers.maintenance import audit, health, heartbeats, master_keys, rotation
 from workers.runtime import RUNTIME, Runtime, RuntimeOfProcess
 from workers.task_types import FleetTask, PeriodicTask
 
-log = structlog.get_logger()
+log = get_logger()
 
 RETENTION_SECONDS, SCAN_SECONDS = 5.0, 30.0
 """How long one run deletes: a planner with one slot has other work. The next run continues."""
@@ -100,8 +100,9 @@ def _retention(runtime: Runtime, *, scans: bool = False) -> None:
     )
     for sweep in swept:
         if sweep.rows:
-            fields = {"rule": sweep.rule.name, "finished": sweep.finished}
-            log.info("retention_deleted", **fields, **sweep.rows)
+            log.info(
+                "retention_deleted", rule=sweep.rule.name, finished=sweep.finished, rows=sweep.rows
+            )
 
 
 def _rollups(runtime: Runtime) -> None:
@@ -113,8 +114,10 @@ def _rollups(runtime: Runtime) -> None:
 
 def _schedules(runtime: Runtime) -> None:
     def refused(name: str, provider: str, resource: str, error: SisgateError) -> None:
-        fields = {"schedule": name, "provider": provider, "resource": resource, "code": error.code}
-        log.warning("schedule_refused", **fields, reason=error.message)
+        log.warning(
+            "schedule_refused", schedule=name, provider=provider, resource=resource,
+            code=error.code, reason=error.message,
+        )  # fmt: skip
 
     runtime.gateway.schedules.run_due(refused)
 

@@ -13,17 +13,16 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
-import structlog
-
 from sisgate.alerts import channels
 from sisgate.clock import Clock
 from sisgate.domain.alert_states import AlertMessageState, AlertSeverity
 from sisgate.errors import SisgateError
 from sisgate.ledger import alerts as ledger
 from sisgate.ledger.database import Database
+from sisgate.logs import get_logger
 from sisgate.settings.alerts import AlertChannel, AlertsConfig
 
-log = structlog.get_logger()
+log = get_logger()
 
 LEASE = timedelta(seconds=60)
 """How long a process has for sending one message."""

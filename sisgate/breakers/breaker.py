@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import pybreaker
-import structlog
 
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerToken, Transition
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
+from sisgate.logs import get_logger
 from sisgate.redis.scripts import ScriptCall
 
-log = structlog.get_logger()
+log = get_logger()
 
 T = TypeVar("T")
 

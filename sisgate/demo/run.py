@@ -13,6 +13,7 @@ from sisgate.demo.folder import Demo, write_config
 from sisgate.domain.states import JobKind, JobState, KeyState
 from sisgate.gateway import Gateway, JobStatus
 from sisgate.ledger import records
+from sisgate.logs.lines import pretty
 from sisgate.sandbox import SandboxProcess
 from sisgate.settings import Settings, load_settings
 from sisgate.stack.embedded_stack import EmbeddedStack
@@ -89,7 +90,7 @@ def running(
         stack = EmbeddedStack(
             settings,
             SystemClock(),
-            on_line=lambda name, line: print(f"{name:<7} | {line}", file=log),
+            on_event=lambda name, event: print(f"{name:<7} | {pretty(event)}", file=log),
         )
         stack.start(processes=PROCESSES, with_flower=False)
         exits.callback(stack.stop, hurry)

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.responses import Response
 
 from sisgate import errors
 from sisgate.domain.headers import is_passed_on, named_in_connection
 from sisgate.errors import AnswerInvalid, SisgateError
 from sisgate.gateway import Answer, JobStatus
+from sisgate.logs import get_logger
 from sisgate.problem_details import MEDIA_TYPE, headers_of, problem_of, title_of
 
-log = structlog.get_logger()
+log = get_logger()
 
 JOB_HEADER = "X-SIS-Job"
 CACHE = "sisgate"
@@ -139,7 +139,9 @@ def of_error(error: SisgateError, instance: str) -> Response:
         # The message names those that are configured, and the file.
         problem["detail"] = "No such provider is served here."
     if isinstance(error, _OPERATORS):
-        log.error("sis_request_failed", code=error.code, error=error.message)
+        log.error(
+            "sis_request_failed", code=error.code, reason=error.message, job=error.detail.get("job")
+        )
         shown = ("type", "title", "status", "instance", "code", "job")
         problem = {name: problem[name] for name in shown if name in problem}
         problem["detail"] = f"{title_of(type(error))}. The log of the app says more."

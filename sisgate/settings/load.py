@@ -61,6 +61,8 @@ class Environment(BaseSettings):
     audit_key_file: Path | None = None
     app: str | None = Field(default=None, max_length=100)
     traces: Literal["off", "otlp"] | None = None
+    log_format: Literal["auto", "json", "pretty"] | None = None
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
     token: SecretStr | None = None
     token_file: Path | None = None
     broker_ca_file: Path | None = None
@@ -93,6 +95,8 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         "flower_password_file": env.flower_password_file and env.flower_password_file.absolute(),
         "console_url": env.console_url,
         "traces": env.traces,
+        "log_format": env.log_format,
+        "log_level": env.log_level,
         "token": _secret(env.token, env.token_file, "SISGATE_TOKEN_FILE", problems),
         "broker_url": _secret(
             env.broker_url, env.broker_url_file, "SISGATE_BROKER_URL_FILE", problems

@@ -50,6 +50,8 @@ class Settings(FleetSettings):
     flower_password_file: Path | None = None
     console_url: Annotated[str, AfterValidator(_web_address)] | None = None
     traces: Literal["off", "otlp"] = "off"
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     access: Literal["open", "tokens"] = "open"
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None

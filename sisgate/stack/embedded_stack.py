@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from typing import Any
 
 from sisgate.access.policy import INTERNAL
 from sisgate.clock import Clock
@@ -19,6 +20,7 @@ from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 from sisgate.liveness.heartbeats import Fleet, Heartbeats
+from sisgate.logs.lines import written
 from sisgate.redis.client import connect
 from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.settings import Settings
@@ -27,12 +29,12 @@ from sisgate.stack import data_folder
 from sisgate.stack.configuration_file import ConfigurationFile
 from sisgate.stack.programs import (
     Flower,
-    LogLines,
     beat_program,
     child_environment,
     flower_for,
     flower_program,
     redis_program,
+    shown,
     web_port,
     web_program,
     worker_program,
@@ -57,7 +59,7 @@ class EmbeddedStack:
 
     `start` returns when Redis responds and all programs are started, `await_up` when worker,
     planner and beat have responded, `run` when `wanted()` is false, and `stop` leaves no process
-    behind. `on_line` gets the name of a program, or `sisgate`, and a line to show. Raises
+    behind. `on_event` gets the name of a program, or `sisgate`, and what it logs. Raises
     `ConfigurationError` if another stack holds the data folder, `CredentialError` if the ledger
     needs a missing master key, and `SisgateError` with the end of its log if a program keeps
     crashing. A full disk ends nothing.
@@ -68,19 +70,18 @@ class EmbeddedStack:
         settings: Settings,
         clock: Clock,
         *,
-        on_line: Callable[[str, str], None],
+        on_event: Callable[[str, Mapping[str, Any]], None],
         verbose: bool = False,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._verbose = verbose
-        self._on_line = on_line
+        self._on_event = on_event
         self._held = ExitStack()
         self._supervisor = Supervisor(clock, on_line=self._pass_on, on_event=self._tell)
         self._disk = data_folder.Disk(settings.data_dir, clock, self._tell)
         self._started_at = clock.monotonic()
         self._pids: dict[str, int] = {}
-        self._lines: dict[str, LogLines] = {}
         self._file: ConfigurationFile | None = None
         self.flower: Flower | None = None
         self.web_port: int | None = None
@@ -218,7 +219,10 @@ class EmbeddedStack:
         # Before anything starts: Flower and the console link to each other.
         self.flower = flower_for(settings) if with_flower else None
         self.web_port = web_port() if with_web else None
-        environment = {**child_environment(settings, process_environment(), url), **self._faces()}
+        environment = {
+            **child_environment(settings, process_environment(), url, verbose=self._verbose),
+            **self._faces(),
+        }
         start(worker_program(settings, environment, processes, level))
         start(beat_program(settings, environment, level))
         if self.flower is not None:
@@ -247,15 +251,16 @@ class EmbeddedStack:
             self._pids = pids
 
     def _pass_on(self, name: str, line: str) -> None:
-        lines = self._lines.setdefault(name, LogLines(name))
-        shown = line if self._verbose else lines.shown(line)
-        if shown is not None:
-            with suppress(OSError):  # our output may go to a full disk
-                self._on_line(name, shown)
+        event = shown(name, line, verbose=self._verbose)
+        if event is not None:
+            self._show(name, event)
 
     def _tell(self, text: str) -> None:
-        with suppress(OSError):
-            self._on_line("sisgate", text)
+        self._show("sisgate", {"level": "info", "process": "sisgate", "event": text})
+
+    def _show(self, name: str, event: Mapping[str, Any]) -> None:
+        with suppress(OSError):  # our output may go to a full disk
+            self._on_event(name, {"timestamp": written(self._clock.now()), **event})
 
 
 def why_silent(url: str) -> str | None:

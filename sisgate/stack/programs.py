@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import sisgate
 from sisgate.embedded.redis_conf import (
@@ -19,6 +20,7 @@ from sisgate.embedded.redis_conf import (
 )
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
+from sisgate.logs.lines import read_line
 from sisgate.settings import Settings
 from sisgate.settings.load import BROKER_TLS_FILES
 from sisgate.stack.flower_login import login_file
@@ -59,15 +61,10 @@ SERVERS = (
 ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 """A filter for PYTHONWARNINGS. The warning is about pickled messages, and we accept only JSON."""
 
-_QUIET = re.compile(
-    r"\[(debug|info)\s*\]|: (DEBUG|INFO)/|^\[I |^\s*$"
-    # Flower queries the worker before it has started, and later again.
-    r"|Inspect method \w+ failed|: Warm shutdown"
-)
+# Flower queries the worker before it has started, and later again.
+_QUIET = re.compile(r"^\s*$|Inspect method \w+ failed")
 _REDIS_TROUBLE = re.compile(r"error|fatal|can't|failed|denied|misconf|out of memory", re.IGNORECASE)
 _LOST = re.compile(r"WorkerLostError.*?(?:signal (?P<number>\d+)|exitcode|$)")
-_BEGINNING = re.compile(r"^\[?\d{4}-\d\d-\d\d[ T]|^\[[A-Z] \d{6} |^\[\w+ *\]")
-"""The beginning of a log record; other lines continue the previous one."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ def variables_for_apps(settings: Settings) -> dict[str, str]:
 
 
 def child_environment(
-    settings: Settings, inherited: Mapping[str, str], broker_url: str
+    settings: Settings, inherited: Mapping[str, str], broker_url: str, *, verbose: bool = False
 ) -> dict[str, str]:
     """Return the environment of children: our data folder, configuration and servers."""
     kept = {name: value for name, value in inherited.items() if name not in SERVERS}
@@ -187,7 +184,11 @@ def child_environment(
         kept["SISGATE_MASTER_KEY"] = settings.master_key.get_secret_value()
     # Children run in the data folder, where relative paths differ.
     files = {name: str(Path(kept[name]).absolute()) for name in FILES if kept.get(name)}
-    own = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": ROOT_WARNING}
+    # Who reads their lines writes them for people, or passes them on.
+    own = {
+        "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": ROOT_WARNING, "SISGATE_LOG_FORMAT": "json",
+        "SISGATE_LOG_LEVEL": "info" if verbose else "warning",
+    }  # fmt: skip
     return {**kept, **files, **own, **variables(settings, broker_url)}
 
 
@@ -201,35 +202,30 @@ def _program(
     return Program(name, lambda: command, environment, settings.data_dir, stop_seconds=stop_seconds)
 
 
-class LogLines:
-    """Condenses the log lines of one program."""
+def shown(name: str, line: str, *, verbose: bool = False) -> Mapping[str, Any] | None:
+    """Return the event to show for a line that a program has written; None for nothing.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._is_within_lost = False
-
-    def shown(self, line: str) -> str | None:
-        """Return the line to show, or None.
-
-        >>> lines = LogLines("worker")
-        >>> lines.shown("[2026-11-23 11:45:23,355: INFO/MainProcess] ready")
-        >>> lost = "Task handler raised error: WorkerLostError('… signal 9 (SIGKILL) …')"
-        >>> lines.shown(f"[2026-11-23 11:45:23,355: ERROR/MainProcess] {lost}")
-        'a process was killed in the middle of a task (signal 9); the task is done again'
-        >>> lines.shown("Traceback (most recent call last):")
-        >>> lines.shown("[2026-11-23 11:45:24,001: ERROR/MainProcess] other")
-        '[2026-11-23 11:45:24,001: ERROR/MainProcess] other'
-        """
-        if self._name == "redis":
-            # Its notices at the start report nothing that a user can fix here.
-            trouble = "overcommit" not in line and _REDIS_TROUBLE.search(line) is not None
-            return line if trouble else None
-        if _BEGINNING.match(line) or not self._is_within_lost:
-            lost = _LOST.search(line)
-            self._is_within_lost = lost is not None
-            if lost is not None:
-                how = f" (signal {lost['number']})" if lost["number"] else ""
-                return f"a process was killed in the middle of a task{how}; the task is done again"
-        elif self._is_within_lost:
-            return None
-        return None if _QUIET.search(line) else line
+    >>> lost = "Task handler raised error: WorkerLostError('… signal 9 (SIGKILL) …')"
+    >>> shown("worker", f'{{"level": "error", "event": "{lost}"}}')["event"]
+    'a process was killed in the middle of a task (signal 9); the task is done again'
+    >>> shown("worker", '{"level": "info", "event": "ready"}')
+    >>> shown("beat", "Traceback (most recent call last):")["event"]
+    'Traceback (most recent call last):'
+    """
+    event = read_line(line)
+    if event is None:
+        # Redis's notices at the start report nothing that a user can fix here.
+        is_notice = name == "redis" and ("overcommit" in line or not _REDIS_TROUBLE.search(line))
+        is_hidden = is_notice or _QUIET.search(line) is not None
+        told = {"level": "warning", "process": name, "event": line}
+        return told if verbose or not is_hidden else None
+    if verbose:
+        return event
+    if event["level"] in {"debug", "info"} or _QUIET.search(str(event["event"])):
+        return None
+    lost = _LOST.search(str(event["event"]))
+    if lost is None:
+        return event
+    how = f" (signal {lost['number']})" if lost["number"] else ""
+    what = f"a process was killed in the middle of a task{how}; the task is done again"
+    return {name: event[name] for name in event if name != "exception"} | {"event": what}

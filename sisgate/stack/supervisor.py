@@ -19,6 +19,7 @@ from typing import IO
 
 from sisgate.clock import Clock
 from sisgate.errors import SisgateError
+from sisgate.logs.lines import pretty, read_line
 from sisgate.stack import tether
 
 RESTART_FIRST_SECONDS = 0.5
@@ -226,7 +227,11 @@ class Supervisor:
 
 def last_words(tail: Sequence[str]) -> str:
     """Return the end of a program's log as the end of a message."""
-    return "".join(["\nThe end of its log:", *(f"\n  {line}" for line in tail)]) if tail else ""
+    if not tail:
+        return ""
+    events = ((line, read_line(line)) for line in tail)
+    told = [pretty(event) if event is not None else line for line, event in events]
+    return "".join(["\nThe end of its log:", *(f"\n  {line}" for line in told)])
 
 
 def _end(code: int) -> str:

@@ -22,6 +22,7 @@ from sisgate.web.identity import Identity
 from sisgate.web.inbound import FailedLogins
 from sisgate.web.openapi import completed
 from sisgate.web.readiness import KeptReadiness
+from sisgate.web.request_log import RequestLog
 from sisgate.web.routers import (
     alerts,
     audit,
@@ -76,6 +77,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
 
     # The first is the outermost.
     middleware = [
+        Middleware(RequestLog),
         Middleware(Guard, config=config, open_access=root.settings.access == "open"),
         Middleware(Faces, console=console),
         Middleware(Identity, gateway=root, config=config, failed=failed),
@@ -88,7 +90,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer"],
             expose_headers=["Location", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )
-        middleware.insert(2, cors)
+        middleware.insert(3, cors)
     app = FastAPI(
         title="sisgate",
         version=__version__,

@@ -71,7 +71,7 @@ class Service(uvicorn.Server):
         proxies = list(app.state.shared.config.trusted_proxies)
         config = uvicorn.Config(
             app, http=BoundedProtocol, ws="none", lifespan="on", log_level="warning",
-            access_log=False, server_header=False, proxy_headers=bool(proxies),
+            log_config=None, access_log=False, server_header=False, proxy_headers=bool(proxies),
             forwarded_allow_ips=proxies,
             h11_max_incomplete_event_size=2 * MOST_HEADER_BYTES,
             timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=STOP_SECONDS,

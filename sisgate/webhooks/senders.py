@@ -9,13 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from sisgate.errors import SisgateError
+from sisgate.logs import get_logger
 from sisgate.settings.webhooks import WebhookConfig
 from sisgate.webhooks.delivery import Deliveries
 
-log = structlog.get_logger()
+log = get_logger()
 
 THREADS = 8
 """Messages that a worker sends at a time."""
@@ -72,7 +71,11 @@ class Senders:
                 self._start_one()
                 result = self._deliveries.finish(claimed, config)
                 if result.error is not None:
-                    log.info("webhook_failed", status=result.status, reason=result.error)
+                    webhook, number = claimed.webhook.id, claimed.message.number
+                    log.info(
+                        "webhook_failed", webhook=webhook, message=number,
+                        status=result.status, reason=result.error,
+                    )  # fmt: skip
         except SisgateError as error:
             log.warning("webhook_not_sent", code=error.code, reason=error.message)
         except Exception:

@@ -7,15 +7,15 @@ import socket
 import threading
 from typing import Any
 
-import structlog
 from celery.signals import worker_shutting_down
 
 from sisgate.errors import BrokerUnavailable
+from sisgate.logs import get_logger
 from sisgate.redis.errors import RedisError
 from workers.admission.fetcher import IDLE_SECONDS, Fetcher
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 RETRY_SECONDS = 1.0
 """How long the fetcher waits after Redis did not answer."""

@@ -6,18 +6,18 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 
 from sisgate.broker import call_task, visibility_seconds
 from sisgate.configuration import FleetConfiguration
+from sisgate.logs import get_logger
 from sisgate.settings import ProviderConfig
 from workers.admission.call_tasks import configured
 from workers.admission.queues import ServedQueues
 from workers.runtime import runtime_of
 
-log = structlog.get_logger()
+log = get_logger()
 
 NONE_YET = -1
 

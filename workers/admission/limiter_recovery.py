@@ -6,19 +6,18 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import structlog
-
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
 from sisgate.admission.state import LedgerCall, checks_since
 from sisgate.breakers.spec import State
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls
 from sisgate.ledger.schema import Control
+from sisgate.logs import get_logger
 from sisgate.redis.keys import APPLIED_CONTROLS, UNKNOWN_LIMITS
 from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def note_unknown(runtime: Runtime, provider: str) -> None:

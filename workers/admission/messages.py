@@ -6,14 +6,14 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from kombu.utils.json import dumps, loads
 
 from sisgate.broker import APP_TASKS
+from sisgate.logs import get_logger
 from sisgate.quarantine import Quarantine
 from sisgate.redis.client import RedisClient
 
-log = structlog.get_logger()
+log = get_logger()
 
 MAX_MESSAGE_BYTES = 1_000_000
 """Messages carry ids. What is larger is not ours."""

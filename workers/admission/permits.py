@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Self
 
-import structlog
-
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
 from sisgate.admission.state import Grant
 from sisgate.admission.throttle import ThrottleDecision, ThrottleSignal, decide
@@ -20,6 +18,7 @@ from sisgate.domain.rates import parse_rate_hint
 from sisgate.errors import BrokerUnavailable, NoPermit
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim
+from sisgate.logs import get_logger
 from sisgate.providers.http import HttpResponse
 from sisgate.settings import ProviderConfig
 from workers.admission import limiter_recovery
@@ -148,7 +147,7 @@ def hand_back(runtime: Runtime, config: ProviderConfig, permit: Permit) -> float
     return 0.0
 
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def learn(

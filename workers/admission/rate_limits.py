@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from celery.worker import control
 from kombu.exceptions import OperationalError
 
@@ -20,11 +19,12 @@ from sisgate.access.policy import Action
 from sisgate.broker import CALL_TASK_PREFIX, LIMITS_TASK, call_task
 from sisgate.domain.rates import Rate
 from sisgate.errors import AccessDenied, BrokerUnavailable, SisgateError, UsageError
+from sisgate.logs import get_logger
 from sisgate.redis.errors import RedisError
 from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime, runtime_of
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def windows_asked(

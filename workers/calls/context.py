@@ -17,10 +17,12 @@ from sisgate.errors import (
 )
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.known_pages import PageOnFile
+from sisgate.logs import concerning
 from sisgate.providers.dialect import Listing, Page
 from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.settings import ProviderConfig
 from sisgate.sync import known_pages
+from sisgate.tracing import trace_id_of
 from workers.admission.permits import LEAST_SECONDS, Permit
 from workers.endpoints import ProviderEndpoints, Route
 from workers.runtime import Runtime
@@ -197,6 +199,14 @@ class CallContext:
         if not reply.was_sent:
             return {"sent": False, "ms": spent or None}
         return {"ms": spent | {"provider": round(1000 * reply.took_seconds, 1)}}
+
+    def name_in_log(self) -> None:
+        """Let what is logged from now on name the call and its attempt, also what libraries log."""
+        job, call = self.claim.job, self.claim.call
+        trace = trace_id_of(job.traceparent)
+        concerning(
+            job=job.id, call=call.id, provider=job.provider, attempt=call.attempt, trace=trace
+        )
 
     def trace(self, reply: Reply, ended_at: datetime, attempt: int) -> None:
         """Write the spans of an attempt that has ended, if its job belongs to a trace."""

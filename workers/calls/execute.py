@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-import structlog
-
 from sisgate.audit import events as audit
 from sisgate.domain.retries import Blame
 from sisgate.errors import (
@@ -22,6 +20,7 @@ from sisgate.errors import (
 )
 from sisgate.gateway.missing_keys import is_given_up
 from sisgate.ledger import calls as ledger
+from sisgate.logs import get_logger
 from sisgate.settings import ProviderConfig
 from sisgate.sync import known_pages
 from workers.admission import permits
@@ -31,9 +30,8 @@ from workers.calls.classify import Classification, Judged
 from workers.calls.context import CallContext, CallOutcome, Reply, Waits
 from workers.calls.send import Keyring
 from workers.runtime import Runtime
-from workers.spans import note_trace
 
-log = structlog.get_logger()
+log = get_logger()
 
 LONGEST_WAIT_SECONDS = 30.0
 """How long, at most, a call waits that no endpoint may take."""
@@ -114,8 +112,10 @@ def _claim(
         waited["queue"] = round(1000 * max(0.0, queued), 1)
     if permit is not None:
         waited["permit"] = round(1000 * permit.waited_seconds, 1)
-    note_trace(claim.job.traceparent)
-    return CallContext(runtime, config, claim, waited)
+    call = CallContext(runtime, config, claim, waited)
+    call.name_in_log()
+    log.info("call_started", app=claim.job.app, purpose=claim.call.purpose, waited_ms=waited)
+    return call
 
 
 def _hold_permit(call: CallContext, permit: Permit | None, claimed_at: float) -> bool:

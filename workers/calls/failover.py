@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import structlog
-
 from sisgate.audit import events
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.ledger import calls, retries
+from sisgate.logs import get_logger
 from workers.admission import permits
 from workers.admission.permits import Permit
 from workers.calls.context import CallContext, Reply
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def to_another_endpoint(call: CallContext, reply: Reply) -> bool:
@@ -103,5 +102,6 @@ def _take_permit(call: CallContext, reply: Reply) -> bool:
         runtime.limiter.hand_back(config.name, grant.permits[0])
         return False
     call.trace(reply, now, former)
+    call.name_in_log()
     call.permit = Permit.of_grant(grant, asked_at)
     return True

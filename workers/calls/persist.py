@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState, JobKind, JobState
@@ -14,6 +13,7 @@ from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
 from sisgate.ledger import access, call_queue, controls, job_calls, jobs, redelivery
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.schema import Job
+from sisgate.logs import get_logger
 from sisgate.privacy import suppression
 from sisgate.privacy.persons import Realms
 from sisgate.sync import conclude, progress
@@ -36,7 +36,7 @@ from workers.calls.context import (
 from workers.calls.ending import Ending, LateWriter
 from workers.jobs import planning
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
@@ -64,10 +64,25 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
             runtime.clock.sleep(OWN_OUTAGE_SECONDS)
     planning.publish(runtime, call.claim.job, written.call_ids)
     call.trace(reply, ended_at, attempt)
+    error = getattr(outcome, "error", None)
+    log.info(
+        "call_ended", result=_result(outcome), status=reply.status, endpoint=reply.endpoint or None,
+        ms=round(1000 * reply.took_seconds, 1), code=error["code"] if error else None,
+    )  # fmt: skip
     if written.state.is_final:
         job = call.claim.job
         log.info("job_ended", job=job.id, state=written.state.value, provider=job.provider)
         runtime.wakeups.announce(job.id)
+
+
+def _result(outcome: CallOutcome) -> str:
+    """Return in a word what became of a call."""
+    if isinstance(outcome, Waits | RateLimited):
+        return "waits"
+    if isinstance(outcome, Unknown):
+        return "unknown"
+    is_refused = isinstance(outcome, Fails) or (isinstance(outcome, Answered) and outcome.error)
+    return "failed" if is_refused else "done"
 
 
 def _read_after_all(call: CallContext, reply: Reply, outcome: CallOutcome) -> CallOutcome:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-import structlog
-
 from sisgate import transport
 from sisgate.audit import log as audit
 from sisgate.credentials.keys import open_key
@@ -18,13 +16,14 @@ from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, CredentialError, NoPermit, SisgateError, TokenRefused
 from sisgate.ledger import keys
 from sisgate.ledger.schema import Key
+from sisgate.logs import get_logger
 from sisgate.providers.http import HttpRequest
 from sisgate.transport import AuthBase
 from workers.admission import permits
 from workers.admission.permits import LEAST_SECONDS
 from workers.calls.context import CallContext, Reply, UsedToken
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Keyring:

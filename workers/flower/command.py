@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 from celery.bin.celery import celery as celery_command
 
+from sisgate.logs import get_logger, lines
 from sisgate.settings import Settings
 from sisgate.stack.flower_login import login_file
 
-log = structlog.get_logger()
+log = get_logger()
 
 SAVE_SECONDS = 60
 """How often Flower's memory is written: a killed Flower loses at most so much of its list."""
@@ -65,7 +65,8 @@ def _run(settings: Settings, context: click.Context, tornado_argv: Sequence[str]
             "SISGATE_FLOWER_PASSWORD_FILE."
         )
     command.extract_settings()
-    command.setup_logging()
+    lines.configure("flower", settings.log_format, (options.logging or "info").upper())
+    command.setup_logging()  # which silences its log of requests
     server = FleetFlower(context.obj.app, options, urls.settings, settings.console_url)
     atexit.register(server.stop)
     signal.signal(signal.SIGTERM, command.sigterm_handler)

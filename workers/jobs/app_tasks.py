@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
-import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from sisgate.access.authorizer import Authorizer
@@ -29,10 +28,11 @@ from sisgate.errors import (
 )
 from sisgate.gateway import Gateway, JobStatus
 from sisgate.ledger.jobs import unknown
+from sisgate.logs import get_logger
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import EARLY_CANCEL
 
-log = structlog.get_logger()
+log = get_logger()
 
 Result = dict[str, Any]
 """What a task returns: a JSON-ready object."""
@@ -133,7 +133,7 @@ class AppTasks:
         """
         if len(job_id) > ID_LENGTH or not job_id.isprintable():
             error = UsageError(f"A task id has at most {ID_LENGTH} printable characters.")
-            log.error("sync_refused", reason=error.message)
+            log.error("sync_refused", code=error.code, reason=error.message)
             return _refusal(error)
         jobs = self.gateway.jobs
         try:
@@ -143,7 +143,7 @@ class AppTasks:
                 self.authorizer.require(Action.CONTROL, sync.provider, sync.resource)
             job = self.gateway.sync(**sync.model_dump(), job_id=job_id)
         except (UsageError, AccessDenied) as error:
-            log.warning("sync_refused", job=job_id, code=error.code)
+            log.warning("sync_refused", job=job_id, code=error.code, reason=error.message)
             named = {"app": "celery", **message.named("provider", "resource")}
             names = ("provider", "resource", "app")
             provider, resource, app = (_storable(named.get(name, "")) for name in names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
@@ -15,10 +14,12 @@ from sisgate.ledger import call_queue, configuration, jobs
 from sisgate.ledger.calls import ClaimedJob
 from sisgate.ledger.job_search import running_beside
 from sisgate.ledger.schema import Job
+from sisgate.logs import get_logger
 from sisgate.sync import start
+from sisgate.tracing import trace_id_of
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 WINDOW = 10
 """Calls of one app, provider and priority that are outstanding at a time, by weight.
@@ -50,7 +51,10 @@ def plan(runtime: Runtime, job_id: str) -> None:
             start.start(session, job, config, now)
         ids = call_queue.queue_next(session, job.id, window_of(session, runtime, job), now)
         ended = JobState(job.state).is_final
-    log.info("job_planned", job=job.id, provider=job.provider, resource=job.resource)
+    log.info(
+        "job_planned", job=job.id, provider=job.provider, resource=job.resource, calls=len(ids),
+        trace=trace_id_of(job.traceparent),
+    )  # fmt: skip
     publish(runtime, job, ids)
     if ended:
         runtime.wakeups.announce(job.id)

@@ -10,15 +10,15 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from celery.backends.rpc import RPCBackend
 from kombu.exceptions import OperationalError
 
 from sisgate.errors import BrokerUnavailable, SisgateError
+from sisgate.logs import get_logger
 from sisgate.redis.client import RedisClient
 from sisgate.redis.errors import RedisError
 
-log = structlog.get_logger()
+log = get_logger()
 
 REPLY_SECONDS = 3600
 """How long an unread reply stays in Redis."""

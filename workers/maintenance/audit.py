@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-import structlog
-
 from sisgate.audit import heads, sealer
 from sisgate.audit import log as audit
 from sisgate.audit.configuration import note_configuration
@@ -19,9 +17,10 @@ from sisgate.errors import AuditError, BrokerUnavailable, SisgateError
 from sisgate.ledger import audit_verifications, breaker_changes, controls
 from sisgate.ledger.audit_chain import newest_seal
 from sisgate.ledger.schema import BreakerChange
+from sisgate.logs import get_logger
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 ROLE = "worker"
 

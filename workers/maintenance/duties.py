@@ -16,17 +16,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from celery import bootsteps
 from celery.worker.components import Pool
 
 from sisgate.errors import BrokerUnavailable, SisgateError
+from sisgate.logs import get_logger
 from sisgate.redis.keys import DUTIES_LEASE
 from sisgate.redis.leases import Lease
 from workers.maintenance import alerts, reconciler, removed_providers, rollups, webhooks
 from workers.runtime import Runtime, runtime_of
 
-log = structlog.get_logger()
+log = get_logger()
 
 EVERY_SECONDS = 1.0
 """How often each worker asks for the lease, and its holder does what is due."""

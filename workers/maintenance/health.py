@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 
-import structlog
-
 from sisgate.audit import log as audit
 from sisgate.bounded_http import checked_before_write
 from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, NoPermit
+from sisgate.logs import get_logger
 from sisgate.redis.keys import HEALTH_CLAIM
 from sisgate.settings import ProviderConfig
 from sisgate.settings.provider_parts import HealthConfig
@@ -21,7 +20,7 @@ from workers.calls import probing
 from workers.calls.context import Reply
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 RUN_SECONDS = 5.0
 """After this long a run starts no further check; the rest is for the next run."""
@@ -91,8 +90,10 @@ def _permit(runtime: Runtime, config: ProviderConfig) -> Permit | None:
 
 def _report(runtime: Runtime, config: ProviderConfig, url: str, changed: str, reply: Reply) -> None:
     reason = f"answered {reply.status}" if reply.status else type(reply.error).__name__
-    event = "endpoint_well" if changed == "well" else "endpoint_unwell"
-    log.warning(event, provider=config.name, endpoint=url, reason=reason)
+    log.warning(
+        "endpoint_well" if changed == "well" else "endpoint_unwell",
+        provider=config.name, endpoint=url, reason=reason,
+    )  # fmt: skip
     with runtime.database.write() as session:
         audit.record(
             session,

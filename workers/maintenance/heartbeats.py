@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from celery import Celery, bootsteps
 from celery.platforms import EX_FAILURE
 from celery.signals import after_task_publish, beat_init, worker_init
@@ -29,12 +28,13 @@ from sisgate.errors import BrokerUnavailable, CredentialError
 from sisgate.liveness.heartbeats import EVERY_SECONDS, ClockDifference, Heartbeat
 from sisgate.liveness.judgement import obstacles_of
 from sisgate.liveness.obstacles import Obstacle
+from sisgate.logs import get_logger
 from sisgate.settings.fleet import FleetSettings
 from workers.admission.fetcher import is_shutting_down, slots_of
 from workers.admission.following import LOOK_SECONDS
 from workers.runtime import Runtime, runtime_of
 
-log = structlog.get_logger()
+log = get_logger()
 
 MOST_PROBLEMS = 5
 """How many parts of the configuration that it cannot use a process reports."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
-import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.audit import log as audit
@@ -17,10 +16,11 @@ from sisgate.domain.states import KeyState
 from sisgate.errors import SisgateError
 from sisgate.ledger import keys
 from sisgate.ledger.schema import Key, KeySlot
+from sisgate.logs import get_logger
 from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 ORDER_TRIES = 3
 """How often a source may fail before an order is abandoned."""

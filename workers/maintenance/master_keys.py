@@ -8,16 +8,15 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 
-import structlog
-
 from sisgate import __version__
 from sisgate.context import open_ledger
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, MasterKeyMissing
 from sisgate.gateway.missing_keys import missing_keys
 from sisgate.liveness.heartbeats import Heartbeat
+from sisgate.logs import get_logger
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def refuse_missing_keys(runtime: Runtime, name: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
-import structlog
 from kombu.utils.json import dumps
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,7 @@ from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import jobs, redelivery, retries
 from sisgate.ledger.job_search import unplanned
 from sisgate.ledger.schema import Call, Job
+from sisgate.logs import get_logger
 from sisgate.redis.queues import PLANNER_QUEUE, list_lengths, queue_keys
 from sisgate.redis.scripts import Argument, run_script
 from workers.admission import limiter_recovery
@@ -31,7 +31,7 @@ from workers.jobs import planning
 from workers.maintenance import audit
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 UNPLANNED = timedelta(seconds=3)
 """An accepted job that was not published, or that no planner serves, is overdue after this long."""

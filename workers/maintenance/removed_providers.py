@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import structlog
-
 from sisgate.audit.events import PROVIDER_DRAINED, WORKER
 from sisgate.audit.log import record
 from sisgate.gateway.removed_providers import removed_error
 from sisgate.ledger import configuration, removal
+from sisgate.logs import get_logger
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def end_stray_jobs(runtime: Runtime) -> None:

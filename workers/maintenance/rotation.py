@@ -6,7 +6,6 @@ concurrent runs do each step once: the next step is determined again under the s
 
 from __future__ import annotations
 
-import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
@@ -19,12 +18,13 @@ from sisgate.errors import BrokerUnavailable, PermanentError
 from sisgate.ledger import jobs, keys
 from sisgate.ledger.keys import add_usage
 from sisgate.ledger.schema import Key, KeySlot
+from sisgate.logs import get_logger
 from sisgate.settings import ProviderConfig
 from workers.maintenance import key_provisioning
 from workers.maintenance.key_provisioning import record
 from workers.runtime import Runtime
 
-log = structlog.get_logger()
+log = get_logger()
 
 MOST_STEPS = 10
 """Steps of one slot in one run; the rest is for the next run."""
@@ -184,14 +184,11 @@ def _report(
     if step.key is not None:
         key = slot.key(step.key)
         reason = key.reason if key.reason and step.act in {"fail", "give up", "revoke"} else reason
-    fields = {"provider": config.name, "slot": slot.name, "key": step.key, "reason": reason}
-    event = f"key_{step.act.replace(' ', '_')}"
-    if step.act in ALERTS:
-        log.error(event, **fields)
-    elif step.act == "warn":
-        log.warning(event, **fields)
-    else:
-        log.info(event, **fields)
+    write = log.error if step.act in ALERTS else log.warning if step.act == "warn" else log.info
+    write(
+        f"key_{step.act.replace(' ', '_')}",
+        provider=config.name, slot=slot.name, key=step.key, reason=reason,
+    )  # fmt: skip
     record(session, runtime, config.name, slot.name, step.act.replace(" ", "-"), reason, step.key)
 
 

@@ -28,9 +28,11 @@ def serve(
 ) -> None:
     """Serve the HTTP API and the console until Ctrl-C."""
     require_extras("sisgate serve", "web")
+    from sisgate.logs import lines
     from sisgate.web.server import listening
 
     settings = invocation.settings
+    lines.configure("web", settings.log_format, settings.log_level.upper())
     with listening(settings, host, port) as service:
         address = f"http://{f'[{host}]' if ':' in host else host}:{service.port}"
         invocation.output.facts(

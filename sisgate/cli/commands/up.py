@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -11,7 +11,7 @@ from rich.text import Text
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import child_line, commands_of
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.presenter import Presenter
+from sisgate.cli.presenter import Presenter, to_json
 from sisgate.settings.files import sample_file
 from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import has_extra, require_extras
@@ -46,16 +46,23 @@ def up(
     """Run Redis, workers, beat, Flower, the HTTP API and its console here until Ctrl-C."""
     require_extras("sisgate up", "worker", *(["web"] if web else []))
     with_web = has_extra("web") if web is None else web
+    from sisgate.logs.lines import is_pretty, pretty
     from sisgate.stack.embedded_stack import EmbeddedStack
 
     output = invocation.output
     settings = invocation.settings
 
-    def show(name: str, line: str) -> None:
-        output.note(child_line(name, line))
+    def show(name: str, event: Mapping[str, Any]) -> None:
+        if is_pretty(settings.log_format):
+            output.note(child_line(name, pretty(event)))
+        else:
+            output.err.print(Text(to_json(event)), soft_wrap=True)
+
+    def tell(text: str) -> None:
+        show("sisgate", {"level": "info", "process": "sisgate", "event": text})
 
     with interrupts() as stops:
-        stack = EmbeddedStack(settings, invocation.clock, on_line=show, verbose=verbose)
+        stack = EmbeddedStack(settings, invocation.clock, on_event=show, verbose=verbose)
         stack.start(processes=workers, with_flower=flower, with_web=with_web)
         try:
             # A configured Redis may start later: its silence is reported at once.
@@ -63,10 +70,10 @@ def up(
                 _announce(settings, stack, output)
             stack.run(lambda: stops.none)
             if stops.first:
-                show("sisgate", "stopping after the calls in flight. Ctrl-C again stops at once.")
+                tell("stopping after the calls in flight. Ctrl-C again stops at once.")
         finally:
             stack.stop(lambda: stops.again)
-    show("sisgate", "stopped. Accepted work continues after the next start.")
+    tell("stopped. Accepted work continues after the next start.")
     output.json({"event": "stopped"})
 
 
