@@ -9,7 +9,6 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
@@ -27,9 +26,10 @@ from sisgate.gateway.missed_syncs import MissedSyncs
 from sisgate.ledger import alerts as ledger
 from sisgate.ledger import webhooks
 from sisgate.ledger.schema import Alert, AlertSilence
+from sisgate.logs import get_logger
 from sisgate.settings.alerts import AlertsConfig
 
-log = structlog.get_logger()
+log = get_logger()
 
 EVALUATOR = "alerts"
 """The actor of what the fleet does with alerts, in the audit log."""

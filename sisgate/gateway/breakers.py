@@ -13,7 +13,7 @@ from sisgate.breakers.spec import BreakerView, State
 from sisgate.domain.validation import aware, chosen
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
-from sisgate.ledger import controls
+from sisgate.ledger import call_queue, controls
 from sisgate.ledger.controls import Pin
 from sisgate.redis.scripts import run_scripts
 from sisgate.routing.endpoints import endpoints_named, short_name
@@ -139,6 +139,8 @@ class ProviderBreakers:
             if changed:
                 control.pins = controls.stored_pins(after)
                 controls.note_setter(control, "breaker", actor, now, reason)
+            if word != "open":
+                call_queue.make_due(session, name, now)
             for url in changed:
                 audit.record(
                     session,

@@ -14,7 +14,7 @@ from sisgate.domain.rates import Rate
 from sisgate.domain.validation import aware
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
-from sisgate.ledger import controls
+from sisgate.ledger import call_queue, controls
 from sisgate.settings import ProviderConfig
 
 
@@ -101,6 +101,7 @@ class ProviderControl:
                     before=before,
                     after=control.windows,
                 )
+            call_queue.make_due(session, name, now)
         # Even if nothing changed: Redis may lack it.
         self._write_to_redis(lambda: self._core.limiter.set_limits(name, windows))
         return changed
@@ -156,6 +157,8 @@ class ProviderControl:
             was_paused = control.paused
             control.paused, control.paused_until = paused, until
             controls.note_setter(control, "pause", actor, now, reason)
+            if not paused:
+                call_queue.make_due(session, name, now)
             audit.record(
                 session,
                 now,

@@ -15,7 +15,7 @@ from sisgate.ledger.calls import Purpose
 from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Call, Job
 from sisgate.ledger.statements import change
-from sisgate.ledger.states import is_still, live_call
+from sisgate.ledger.states import is_in, is_still, live_call
 from sisgate.providers.dialect import Position
 
 
@@ -110,3 +110,14 @@ def withdraw(session: Session, job_id: str, now: datetime) -> None:
     is_waiting = live_call(CallState.PLANNED, CallState.QUEUED)
     waiting = update(Call).where(Call.job_id == job_id, is_waiting)
     change(session, waiting.values(state=CallState.CANCELLED.value, ended_at=now))
+
+
+def make_due(session: Session, provider: str, now: datetime) -> None:
+    """End the waits of a provider's calls: a person has freed it, so their reasons may be gone.
+
+    The reconciler publishes them within a second, retries within their budget; what still holds
+    them lets them wait again, without spending a try.
+    """
+    is_waiting = is_in(Call.state, CallState.PLANNED) & (Call.not_before > now)
+    waiting = update(Call).where(is_waiting, Call.provider == provider)
+    change(session, waiting.values(not_before=now))
