@@ -33,7 +33,7 @@ def _lines(metric: Metric, samples: Sequence[Sample]) -> Iterator[str]:
         if isinstance(value, LatencySketch):
             yield from _histogram(metric, labels, value)
         else:
-            yield f"{name}{_braced(labels)} {value!r}\n"
+            yield f"{name}{_braced(labels)} {_number(value)}\n"
 
 
 def _histogram(metric: Metric, labels: str, sketch: LatencySketch) -> Iterator[str]:
@@ -44,7 +44,16 @@ def _histogram(metric: Metric, labels: str, sketch: LatencySketch) -> Iterator[s
         yield f'{name}_bucket{{{before}le="{bound}"}} {number}\n'
     yield f'{name}_bucket{{{before}le="+Inf"}} {count}\n'
     yield f"{name}_count{_braced(labels)} {count}\n"
-    yield f"{name}_sum{_braced(labels)} {sketch.sum_ms / 1000}\n"
+    yield f"{name}_sum{_braced(labels)} {_number(sketch.sum_ms / 1000)}\n"
+
+
+def _number(value: float) -> str:
+    """Return a number without the noise of sums of binary fractions.
+
+    >>> _number(0.1 + 0.2), _number(12), _number(float("inf"))
+    ('0.3', '12', 'inf')
+    """
+    return repr(round(value, 9))
 
 
 def _braced(labels: str) -> str:

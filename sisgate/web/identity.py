@@ -23,6 +23,11 @@ T = TypeVar("T")
 CALLER = "sisgate.caller"
 """The key of the ASGI scope under which routes find the caller's gateway; None for a stranger."""
 
+NO_TOKEN = (
+    "A token is needed here, and none was given. Send it as `Authorization: Bearer TOKEN` "
+    "(HttpGateway: set SISGATE_TOKEN); an admin makes one with `sisgate tokens add`."
+)
+
 FOR_STRANGERS = frozenset({"/health/live", "/health/ready"})
 
 
@@ -80,8 +85,10 @@ class Identity:
         self._failed.refuse_if_spent(client, token)
         try:
             return await run_in_threadpool(find, token)
-        except NotAuthenticated:
+        except NotAuthenticated as error:
             self._failed.note(client, token)
+            if token is None:
+                raise NotAuthenticated(NO_TOKEN) from error
             raise
 
 
