@@ -140,7 +140,7 @@ class ProviderBreakers:
                 control.pins = controls.stored_pins(after)
                 controls.note_setter(control, "breaker", actor, now, reason)
             if word != "open":
-                call_queue.make_due(session, name, now)
+                call_queue.make_due(session, [name], now)
             for url in changed:
                 audit.record(
                     session,

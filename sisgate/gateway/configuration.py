@@ -23,8 +23,8 @@ from sisgate.errors import (
 )
 from sisgate.gateway.core import Core
 from sisgate.gateway.removed_providers import removed_error
-from sisgate.ledger import configuration as ledger
 from sisgate.ledger import call_queue, removal
+from sisgate.ledger import configuration as ledger
 from sisgate.ledger.configuration import VersionInfo
 from sisgate.settings.problems import ConfigSource
 
@@ -182,8 +182,7 @@ class Configuration:
             removed = _providers(changes, "remove")
             errors = {name: removed_error(name, version).as_dict() for name in removed}
             cancelled = removal.cancel(session, now, errors)
-            for name in _providers(changes, "change"):
-                call_queue.make_due(session, name, now)
+            call_queue.make_due(session, _providers(changes, "change"), now)
             counts = {name: len(ids) for name, ids in cancelled.items()}
             record(
                 session, now, actor=actor, action=CONFIGURATION_APPLIED,

@@ -101,7 +101,7 @@ class ProviderControl:
                     before=before,
                     after=control.windows,
                 )
-            call_queue.make_due(session, name, now)
+            call_queue.make_due(session, [name], now)
         # Even if nothing changed: Redis may lack it.
         self._write_to_redis(lambda: self._core.limiter.set_limits(name, windows))
         return changed
@@ -158,7 +158,7 @@ class ProviderControl:
             control.paused, control.paused_until = paused, until
             controls.note_setter(control, "pause", actor, now, reason)
             if not paused:
-                call_queue.make_due(session, name, now)
+                call_queue.make_due(session, [name], now)
             audit.record(
                 session,
                 now,

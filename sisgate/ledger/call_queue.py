@@ -112,12 +112,12 @@ def withdraw(session: Session, job_id: str, now: datetime) -> None:
     change(session, waiting.values(state=CallState.CANCELLED.value, ended_at=now))
 
 
-def make_due(session: Session, provider: str, now: datetime) -> None:
-    """End the waits of a provider's calls: a person has freed it, so their reasons may be gone.
+def make_due(session: Session, providers: Sequence[str], now: datetime) -> None:
+    """End the waits of providers' calls: a person has freed these, so the reasons may be gone.
 
     The reconciler publishes them within a second, retries within their budget; what still holds
     them lets them wait again, without spending a try.
     """
     is_waiting = is_in(Call.state, CallState.PLANNED) & (Call.not_before > now)
-    waiting = update(Call).where(is_waiting, Call.provider == provider)
+    waiting = update(Call).where(is_waiting, Call.provider.in_(providers))
     change(session, waiting.values(not_before=now))
