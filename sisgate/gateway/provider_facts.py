@@ -18,7 +18,7 @@ from sisgate.gateway.ledger_facts import RECENT, LedgerFacts
 from sisgate.gateway.liveness import Liveness
 from sisgate.ledger import controls, recent_work
 from sisgate.ledger.keys import USABLE
-from sisgate.ledger.recent_work import CallDuration, ErrorRow, RunningAttempt
+from sisgate.ledger.recent_work import EndedAttempt, ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Control, Job, Key
 from sisgate.liveness.heartbeats import EVERY_SECONDS
 from sisgate.liveness.obstacles import Obstacle
@@ -39,6 +39,7 @@ from sisgate.verdict.facts import (
     TimedCall,
     Timing,
 )
+from sisgate.verdict.slowness import may_be_slow
 
 NameOf = Callable[[str], str]
 """Returns how an app is named for the caller, who may see only one."""
@@ -191,11 +192,15 @@ class ProviderReader:
         try:
             with self._core.database.read() as session:
                 ended = recent_work.ended_attempts(session, name, since)
-                errors = recent_work.errors_of_waiting(session, name)
+                errors = recent_work.errors_of_waiting(session, name) if facts.waiting else []
                 window = self._now - timedelta(seconds=longest)
-                usage = recent_work.calls_by_app(session, name, window)
-                recent = recent_work.latencies(session, name, since)
-                usual = recent_work.latencies(session, name, None, since)
+                # Who called is asked where calls wait, what is usual where some take long.
+                is_asked = self._is_alone or facts.waiting
+                usage = recent_work.calls_by_app(session, name, window) if is_asked else []
+                recent = _timed(ended)
+                usual = []
+                if may_be_slow(recent, facts.running_seconds):
+                    usual = _timed(recent_work.ended_attempts(session, name, None, since))
         except DatabaseUnavailable:
             return facts
         errors += self._ledger.failed.get(name, [])
@@ -217,7 +222,7 @@ class ProviderReader:
             met=[met_error(each, self._now) for each in errors],
             usage=dict(sums),
             failed_usage=sum(each.failed for each in usage),
-            timing=Timing(*map(_timed, (recent, usual))),
+            timing=Timing(recent, usual),
         )
 
     def _with_redis(self, found: list[ProviderFacts]) -> list[ProviderFacts]:
@@ -277,14 +282,12 @@ class ProviderReader:
         ]
 
 
-def _timed(durations: Sequence[CallDuration]) -> list[TimedCall]:
+def _timed(attempts: Sequence[EndedAttempt]) -> list[TimedCall]:
     return [
-        TimedCall(
-            each.provider_seconds, each.all_seconds - each.provider_seconds, each.part,
-            each.endpoint,
-        )
-        for each in durations
-    ]  # fmt: skip
+        TimedCall(seconds, each.all_seconds - seconds, each.part, each.endpoint)
+        for each in attempts
+        if (seconds := each.provider_seconds) is not None
+    ]
 
 
 def _by_hand(control: Control, setting: controls.Setting, until: datetime | None) -> ByHand:

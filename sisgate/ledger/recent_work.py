@@ -5,7 +5,7 @@ Each function reads a bounded number of rows, or only live ones and those of a f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,15 +28,18 @@ SAMPLE = 200
 class EndedAttempt:
     """An attempt that ended: whose it was, when it began, and its status; None for no answer.
 
-    `part` is what its call is about: a dataset, or the method of a request.
+    `part` is what its call is about: a dataset, or the method of a request. `endpoint` and
+    `provider_seconds` are those of the call's last attempt, the latter None for others, and
+    without an answer.
     """
 
-    provider: str
     app: str
     started_at: datetime
     status: int | None
     part: str
     endpoint: str | None
+    provider_seconds: float | None
+    all_seconds: float
 
 
 @dataclass(slots=True)
@@ -79,16 +82,6 @@ class ErrorRow:
     job: str
     at: datetime | None
     error: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class CallDuration:
-    """How long a call took: at the provider, and altogether. In seconds."""
-
-    provider_seconds: float
-    all_seconds: float
-    part: str
-    endpoint: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,36 +134,36 @@ def contacts(session: Session, since: datetime) -> dict[str, Contact]:
     return found
 
 
-def ended_attempts(session: Session, provider: str, since: datetime) -> list[EndedAttempt]:
-    """Return the newest attempts at a provider since a time that have ended, newest first."""
+def ended_attempts(
+    session: Session, provider: str, since: datetime | None, until: datetime | None = None
+) -> list[EndedAttempt]:
+    """Return the newest attempts at a provider in a time that have ended, newest first."""
+    attempt, call = Attempt, Call
+    is_last = call.attempt == attempt.number
     rows = session.execute(
         select(
-            Attempt.provider,
-            Job.app,
-            Attempt.started_at,
-            Attempt.status,
-            Job.resource,
-            Call.target,
-            Call.endpoint,
+            Job.app, attempt.started_at, attempt.ended_at, attempt.status, Job.resource,
+            call.target["method"].as_string(), call.endpoint,
+            case((is_last, call.elapsed_ms)),
         )
-        .join(Call, Call.id == Attempt.call_id)
-        .join(Job, Job.id == Call.job_id)
+        .join(call, call.id == attempt.call_id)
+        .join(Job, Job.id == call.job_id)
         .where(
-            Attempt.provider == provider,
-            Attempt.started_at >= since,
-            Attempt.ended_at.is_not(None),
+            attempt.provider == provider,
+            attempt.ended_at.is_not(None),
+            true() if since is None else attempt.started_at >= since,
+            true() if until is None else attempt.started_at < until,
         )
-        .order_by(Attempt.started_at.desc())
+        .order_by(attempt.started_at.desc())
         .limit(SAMPLE)
-    )
+    )  # fmt: skip
     return [
-        EndedAttempt(provider, app, started, status, _part(resource, target), endpoint)
-        for provider, app, started, status, resource, target, endpoint in rows
-    ]
-
-
-def _part(resource: str | None, target: Mapping[str, Any] | None) -> str:
-    return resource or str((target or {}).get("method", ""))
+        EndedAttempt(
+            app, started, status, resource or method or "", endpoint,
+            None if elapsed is None else elapsed / 1000, (ended - started).total_seconds(),
+        )
+        for app, started, ended, status, resource, method, endpoint, elapsed in rows
+    ]  # fmt: skip
 
 
 def calls_by_app(session: Session, provider: str, since: datetime) -> list[AppCalls]:
@@ -189,39 +182,6 @@ def calls_by_app(session: Session, provider: str, since: datetime) -> list[AppCa
         .order_by(calls.desc(), Job.app)
     )
     return [AppCalls(*row) for row in rows]
-
-
-def latencies(
-    session: Session, provider: str, since: datetime | None, until: datetime | None = None
-) -> list[CallDuration]:
-    """Return the durations of the newest answered calls that were begun in a time."""
-    query = (
-        select(
-            Attempt.started_at,
-            Attempt.ended_at,
-            Call.elapsed_ms,
-            Job.resource,
-            Call.target,
-            Call.endpoint,
-        )
-        .join(Call, and_(Call.id == Attempt.call_id, Call.attempt == Attempt.number))
-        .join(Job, Job.id == Call.job_id)
-        .where(
-            Attempt.provider == provider,
-            Attempt.ended_at.is_not(None),
-            Call.elapsed_ms.is_not(None),
-            true() if since is None else Attempt.started_at >= since,
-            true() if until is None else Attempt.started_at < until,
-        )
-    )
-    rows = session.execute(query.order_by(Attempt.started_at.desc()).limit(SAMPLE))
-    return [
-        CallDuration(
-            elapsed / 1000, (ended - started).total_seconds(), _part(resource, target), endpoint
-        )
-        for started, ended, elapsed, resource, target, endpoint in rows
-        if ended is not None and elapsed is not None
-    ]
 
 
 def waiting(session: Session, providers: Sequence[str] | None = None) -> list[WaitingCalls]:

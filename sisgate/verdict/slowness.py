@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from sisgate.domain.figures import counted, duration
-from sisgate.verdict.facts import FleetFacts, ProviderFacts, Timing
+from sisgate.verdict.facts import FleetFacts, ProviderFacts, TimedCall, Timing
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.parts import named
 
@@ -38,12 +38,12 @@ def _slow_parts(facts: ProviderFacts) -> list[Finding]:
     The endpoints of a provider are alike, so that what is usual is so of each.
     """
     timing = facts.timing
-    parts = {each.part: timing.of(each.part) for each in timing.recent if each.part}
-    endpoints = {
-        each.endpoint: Timing(timing.of(endpoint=each.endpoint).recent, timing.usual)
-        for each in timing.recent
-        if each.endpoint
-    }
+    names = {each.part for each in timing.recent if each.part}
+    urls = {each.endpoint for each in timing.recent if each.endpoint}
+    if not may_be_slow(timing.recent, ()) or max(len(names), len(urls)) < 2:
+        return []
+    parts = {name: timing.of(name) for name in sorted(names)}
+    endpoints = {url: Timing(timing.of(endpoint=url).recent, timing.usual) for url in sorted(urls)}
     slow = [_slow(facts, own, part=part) for part, own in parts.items() if _is_enough(own)]
     if None not in slow or not any(slow):
         slow = [_slow(facts, own, endpoint=e) for e, own in endpoints.items() if _is_enough(own)]
@@ -52,6 +52,13 @@ def _slow_parts(facts: ProviderFacts) -> list[Finding]:
 
 def _is_enough(timing: Timing) -> bool:
     return len(timing.recent) >= RECENT_CALLS
+
+
+def may_be_slow(recent: Sequence[TimedCall], running_seconds: Sequence[float]) -> bool:
+    """Return whether any call takes so long that it matters what is usual."""
+    return any(each.seconds >= SLOW_SECONDS for each in recent) or any(
+        seconds >= HANGING * SLOW_SECONDS for seconds in running_seconds
+    )
 
 
 def bound_of(facts: ProviderFacts, timing: Timing) -> tuple[float, float | None]:

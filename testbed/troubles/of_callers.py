@@ -131,11 +131,11 @@ def raised(at: Trouble) -> Expected:
 
     def answer(asked: Asked) -> Reply:
         made[0] += 1
-        return good(asked) if made[0] <= 60 else refuse(asked)
+        return good(asked) if made[0] <= 30 else refuse(asked)
 
     at.scene.districts[at.district].answer = answer
     at.scene.gateway.providers.control(at.district).set_limits("600/h", actor=who)
-    at.scene.ask(at.district, at.scene.apps[0], 80)
+    at.scene.ask(at.district, at.scene.apps[0], 50)
     at.scene.work(at.district)
     return of("person", "limit_by_hand", name=who)
 
