@@ -76,8 +76,8 @@ class AlertEvaluator:
             self._write(session, known, result, now)
             ledger.enqueue(session, _messages(result, chosen), now)
         for alert, told in result.told:
-            say = log.info if alert.severity is AlertSeverity.INFO else log.warning
-            say(
+            write = log.info if alert.severity is AlertSeverity.INFO else log.warning
+            write(
                 "alert_firing" if told == "firing" else "alert_recovered",
                 alert=alert.id, rule=alert.rule, subject=alert.subject, cause=alert.cause,
                 severity=alert.severity.value, culprit=alert.culprit,
