@@ -194,5 +194,5 @@ def _told_once(like: Iterable[Sequence[Attention]]) -> Iterator[Attention]:
             yield from several
             continue
         first = several[0]
-        message = f"{first.message}; and {len(several) - 1:,} more like this"
+        message = f"{len(several):,} alike, such as: {first.message}"
         yield replace(first, message=message, provider=None, count=len(several))
