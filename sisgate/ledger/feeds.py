@@ -94,4 +94,5 @@ def of_record(
         Change.sourced_id == sourced_id,
         Change.operation != literal_column("'insert'"),  # as the index has it
     )
-    return session.scalars(query.order_by(Change.sequence.desc()).limit(limit)).all()
+    # Sorted as an expression: for a column, SQLite would walk the primary key through all changes.
+    return session.scalars(query.order_by((Change.sequence + 0).desc()).limit(limit)).all()

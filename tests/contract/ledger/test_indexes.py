@@ -23,6 +23,7 @@ from sisgate.ledger import (
     acceptance,
     call_queue,
     calls,
+    feeds,
     job_calls,
     job_search,
     jobs,
@@ -33,7 +34,7 @@ from sisgate.ledger import (
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Call, Job
-from tests.contract.ledger.rows import LEASE, NOW
+from tests.contract.ledger.rows import LEASE, NOW, row, write
 from tests.contract.ledger.test_call_statements import answer, claimed, request
 
 HISTORY, BACKLOG = 2_000, 2_000
@@ -95,9 +96,9 @@ def indexes(database: Database) -> Iterator[set[str]]:
 
 def _of_postgresql(plan: Any) -> Iterator[str]:
     name = plan.get("Index Name", "")
-    if re.search("_(calls|jobs)(_|$)", name):
+    if re.search("_(calls|jobs|changes)(_|$)", name):
         yield name
-    if plan["Node Type"] == "Seq Scan" and plan["Relation Name"] in {"calls", "jobs"}:
+    if plan["Node Type"] == "Seq Scan" and plan["Relation Name"] in {"calls", "jobs", "changes"}:
         yield f"scan of {plan['Relation Name']}"
     for part in plan.get("Plans", ()):
         yield from _of_postgresql(part)
@@ -105,7 +106,7 @@ def _of_postgresql(plan: Any) -> Iterator[str]:
 
 def _of_sqlite(lines: Any) -> Iterator[str]:
     for line in lines:
-        found = re.match(r"(SEARCH|SCAN) (calls|jobs)(?: USING (?:COVERING )?(.*))?", line)
+        found = re.match(r"(SEARCH|SCAN) (calls|jobs|changes)(?: USING (?:COVERING )?(.*))?", line)
         if not found:
             continue
         _, table, how = found.groups()
@@ -220,3 +221,16 @@ def test_the_newest_jobs_are_found_by_their_time(crowded: Database) -> None:
             job_search.find(crowded, states=states, limit=5)
         assert len(seen) == 1
         assert seen <= {index, "ix_jobs_accepted_at"}
+
+
+def test_what_became_of_a_record_is_found_by_its_id(database: Database) -> None:
+    """Among many changes, of which most are inserts: these the index leaves out."""
+    write(database, [row(f"r{number}") for number in range(HISTORY)])
+    write(database, [row("r7", 2)])
+    with database.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE changes"))
+    with indexes(database) as used, database.read() as session:
+        (change,) = feeds.of_record(session, "lincoln", "students", "r7", 100)
+    assert (change.sequence, change.operation) == (HISTORY + 1, "update")
+    assert used == {"ix_changes_provider_resource_sourced_id"}
