@@ -106,7 +106,9 @@ def visit(
     """Return a function that gives a page to a visitor with a role, logged in."""
     contexts: list[BrowserContext] = []
 
-    def come(role: str | None = "admin", *, width: int = 1280, theme: str = "light") -> Page:
+    def come(
+        role: str | None = "admin", *others: str, width: int = 1280, theme: str = "light"
+    ) -> Page:
         context = chromium.new_context(
             base_url=service.url, viewport={"width": width, "height": 900},
             color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce",
@@ -118,7 +120,7 @@ def visit(
         page.on("console", lambda message: _note(trouble, message))
         page.on("pageerror", lambda error: trouble.append(str(error)))
         if role is not None:
-            token = stack.gateway.tokens.add(f"{role}-visitor", [role]).token
+            token = stack.gateway.tokens.add(f"{role}-visitor", [role, *others]).token
             assert token is not None
             page.goto("/login")
             page.get_by_label("Token").fill(token.get_secret_value())

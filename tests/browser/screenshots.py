@@ -22,6 +22,7 @@ PAGES = {
     "quarantine": "/quarantine", "webhooks": "/webhooks", "configuration": "/configuration",
     "audit": "/audit", "tokens": "/tokens", "errors": "/errors", "sla": "/sla",
     "bulk": "/jobs/bulk/retry?q=state:cancelled", "token": "/tokens/new",
+    "disclosures": "/disclosures",
 }  # fmt: skip
 FLOWER = {"workers": "/workers", "tasks": "/tasks", "broker": "/broker"}
 SIZES = ((1280, 900, "light"), (390, 760, "dark"))
@@ -40,10 +41,12 @@ def main(url: str, flower: str = "", login: str = "") -> None:
         page = browser.new_page()
         page.goto(f"{url}/providers")
         provider = re.findall(r'href="(/providers/[^"/]+)"', page.content())[-1]
+        datasets = provider.replace("/providers/", "/datasets/")
         page.goto(f"{url}/jobs?q=state:done")
         job = re.findall(r'href="(/jobs/[0-9a-f-]{36})"', page.content())[0]
         take(browser, url, "console", PAGES | {
             "provider": provider, "job": job, "pause": f"{provider}/pause",
+            "records": f"{datasets}/students/records", "changes": f"{datasets}/students/changes",
         })  # fmt: skip
         if flower:
             user, _, password = login.partition(":")

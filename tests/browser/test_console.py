@@ -197,6 +197,34 @@ def test_a_held_sync_is_acknowledged_and_approved(visit: Visit, stack: Stack) ->
     expect(page.get_by_text("No sync is held.")).to_be_visible()
 
 
+def test_student_data_is_shown_to_who_has_payload_sight_and_says_why(
+    visit: Visit, stack: Stack
+) -> None:
+    """Everybody else sees ids; the look is among the disclosures of the person."""
+    assert stack.sync("lincoln", "students", mode="full").state == "done"
+    record = next(stack.gateway.records("lincoln", "students"))
+    name = record.data["familyName"]
+    page = visit("viewer")
+    page.goto("/datasets")
+    page.get_by_role("link", name="Records of students of lincoln").click()
+    expect(page.get_by_role("link", name=record.sourced_id)).to_be_visible()
+    expect(page.get_by_text("for who has payload sight")).to_be_visible()
+    page = visit("operator", "sight")
+    page.goto("/datasets/lincoln/students/records")
+    page.get_by_role("link", name=record.sourced_id).click()
+    expect(page.locator("main")).not_to_contain_text(name)
+    page.get_by_label("Why you look at student data").fill("a call of the parents")
+    page.get_by_role("button", name="Show student data").click()
+    expect(page.locator("main")).to_contain_text(name)
+    assert violations(page) == []
+    page = visit("admin")
+    page.goto("/disclosures")
+    page.get_by_role("combobox", name="Provider").fill("lincoln")
+    page.get_by_label("Id at the provider").fill(record.sourced_id)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("a call of the parents")).to_be_visible()
+
+
 def test_a_configuration_is_rolled_back(visit: Visit, stack: Stack) -> None:
     """By the keyboard alone, with the difference shown before."""
     configuration = stack.gateway.configuration
