@@ -145,3 +145,13 @@ def test_shells_complete_qualifiers_and_values() -> None:
     assert complete_filter(context, "state:f") == ["state:failed"]
     assert complete_filter(context, "is:") == ["is:dead", "is:unretried"]
     assert complete_filter(context, "app:x") == []
+
+
+def test_why_explains_a_job_whose_provider_is_no_more(gateway: Gateway, run: Run) -> None:
+    """From what the job itself says."""
+    job = gateway.sync("lincoln", "students").id
+    gateway.jobs.cancel(job)
+    Path("sisgate.toml").write_text(CONFIG.replace("lincoln", "adams"), encoding="utf-8")
+    code, verdict = run("why", job)
+    assert (code, verdict["culprit"]["cause"]) == (0, "job_cancelled")
+    assert "lincoln" in verdict["summary"]
