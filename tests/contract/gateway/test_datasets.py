@@ -30,6 +30,8 @@ def synced(world: World, students: list) -> None:
         status = world.gateway.sync(NAME, "students", mode="full").wait(timeout=60)
     assert (status.state, status.complete) == ("done", True), status
     (dataset,) = world.gateway.datasets.list(NAME)
+    assert world.gateway.datasets.list(after=(NAME, "stu"), limit=1) == [dataset]
+    assert list(world.gateway.datasets.list(after=(NAME, "students"))) == []
     assert (dataset.provider, dataset.resource) == (NAME, "students")
     assert dataset.synced_at == dataset.full_synced_at is not None
     assert dataset.change == world.gateway.datasets.cursor(NAME, "students")
