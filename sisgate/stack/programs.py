@@ -217,7 +217,8 @@ def shown(name: str, line: str, *, verbose: bool = False) -> Mapping[str, Any] |
         # Redis's notices at the start report nothing that a user can fix here.
         is_notice = name == "redis" and ("overcommit" in line or not _REDIS_TROUBLE.search(line))
         is_hidden = is_notice or _QUIET.search(line) is not None
-        told = {"level": "warning", "process": name, "event": line}
+        level = "info" if is_hidden else "warning"
+        told = {"level": level, "process": name, "event": line}
         return told if verbose or not is_hidden else None
     if verbose:
         return event

@@ -19,7 +19,7 @@ app = Commands()
 
 HOW = (
     "No objectives are configured for {which}, so there is only what was measured. "
-    "[objectives] in the configuration sets them; `sisgate config` applies it."
+    "[objectives] in the configuration sets them; `sisgate config apply` applies it."
 )
 
 
@@ -60,7 +60,7 @@ def sla(
         _hint(output, provider, found.has_objectives)
     else:
         every = levels.list()
-        output.table(every, _FLEET, json=every, empty="No providers are configured.")
+        output.table(every, _FLEET, json=every, empty="No provider is configured.")
         _hint(output, "any provider", any(each.has_objectives for each in every))
 
 
@@ -113,7 +113,7 @@ def _show(output: Presenter, levels: list[tuple[str, Any]], *, json: Any) -> Non
         "queue p50": lambda row: latency(row[1].queue.quantile(0.5)),
         "queue p95": lambda row: latency(row[1].queue.quantile(0.95)),
     }
-    output.table(levels, columns, json=json, empty="No providers are configured.")
+    output.table(levels, columns, json=json, empty="No provider is configured.")
     measured = [(span, each) for span, level in levels for each in level.measurements]
     if not measured:
         return
