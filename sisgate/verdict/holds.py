@@ -250,12 +250,13 @@ def _hung(facts: ProviderFacts, fleet: FleetFacts, obstacle: Obstacle) -> Findin
     if not slots or len(hanging.get(name, ())) < slots / 2:
         return None
     count, oldest = len(hanging[name]), max(hanging[name])
+    whom = "it" if name == facts.name else name
     return Finding(
         Trouble.PROVIDER_SLOW,
         Party("provider", name),
         Severity.STOPS,
         Certainty.LIKELY,
-        f"{count} of the {slots} slots of the workers that serve {facts.name} wait for {name}, "
+        f"{count} of the {slots} slots of the workers that serve {facts.name} wait for {whom}, "
         f"which has not answered for {duration(oldest)}; no slot is free",
         f"Each call ends at its timeout. Ask the operator of {name}; more slots (-c), or workers "
         "of their own (-Q), keep one provider from holding up others.",

@@ -135,7 +135,9 @@ def _ended(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> 
             yield _finding(
                 job, Trouble.JOB_CANCELLED, party, Severity.STOPS, Certainty.CERTAIN,
                 f"it was cancelled {words}",
-                f"`sisgate audit search --job {job.id}` shows by whom; `sisgate jobs retry "
+                f"`sisgate jobs retry {job.id[:8]}` enqueues it again."
+                if party.name
+                else f"`sisgate audit search --job {job.id}` shows by whom; `sisgate jobs retry "
                 f"{job.id[:8]}` enqueues it again.",
             )  # fmt: skip
         case JobState.UNKNOWN:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 from sisgate.breakers.spec import BreakerView
 from sisgate.domain.figures import duration
+from sisgate.domain.network import TlsFault
+from sisgate.domain.sentences import inside
 from sisgate.routing.endpoints import short_name
 from sisgate.verdict.facts import FleetFacts, Link, MetError, ProviderFacts, RecentCall
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.parts import FEWEST, failing_parts, named, newest
+from sisgate.verdict.parts import FEWEST, failing_parts, newest, where
 
 PARTLY = 0.2
 """The share of failed calls from which on a provider is failing in part."""
@@ -164,8 +166,7 @@ def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: _Failed) -> _Exp
             Trouble.TOKENS_FAIL,
             provider,
             Certainty.CERTAIN,
-            f"the token endpoint of {facts.name} gives no tokens, so no call can be made: "
-            f"{_told(failed, link)}",
+            f"{_told(failed, link)}, so no call can be made",
             f"Ask the operator of {facts.name}; `sisgate doctor` tries it.",
         )
     if link is Link.CERTIFICATE and broken >= reached:
@@ -174,13 +175,13 @@ def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: _Failed) -> _Exp
             Trouble.PROVIDER_UNREACHABLE,
             provider,
             Certainty.CERTAIN if is_theirs else Certainty.LIKELY,
-            f"the TLS certificate of {name} is not accepted: {_told(failed, link)}",
+            f"{name} cannot be reached: {_tls(failed)}",
             ask if is_theirs else "`sisgate doctor` tries to connect, and says what is wrong.",
         )
     if failed.answered:
         statuses = Counter(each.status for each in failed.calls if each.failed and each.status)
         ((most, _),) = statuses.most_common(1)
-        what = f"{name} fails: it answered {most} to {_share(failed)}"
+        what = f"{name} fails{where(failed.part)}: it answered {most} to {_share(failed)}"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.CERTAIN, what, ask)
     slow = sum(each.slow for each in failed.shut if each.slow > each.failures)
     if slow and not failed.silent:
@@ -193,7 +194,7 @@ def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: _Failed) -> _Exp
         what = f"{name} fails, while its other endpoints answer"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.LIKELY, what, ask)
     if failed.silent > broken and fleet.answering(facts.host):
-        what = f"{name} fails: it gave no answer to {_share(failed)}"
+        what = f"{name} fails{where(failed.part)}: it gave no answer to {_share(failed)}"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.LIKELY, what, ask)
     return _unreachable(facts, fleet, name, is_unnamed=link is Link.NAME and broken >= reached)
 
@@ -285,7 +286,12 @@ def _share(failed: _Failed) -> str:
 
 def _told(failed: _Failed, link: Link) -> str:
     """Return the message of the newest call that broke off there, as part of a sentence."""
-    return failed.message_at(link).removeprefix("The provider could not be reached. ") or link.value
+    return inside(failed.message_at(link).removeprefix("The provider could not be reached. "))
+
+
+def _tls(failed: _Failed) -> str:
+    name = next((each.tls for each in failed.errors if each.tls), "")
+    return TlsFault.__members__.get((name or "").upper(), TlsFault.FAILED).value
 
 
 def _state_of(facts: ProviderFacts, shut: Sequence[BreakerView]) -> str:
@@ -304,4 +310,4 @@ def _state_of(facts: ProviderFacts, shut: Sequence[BreakerView]) -> str:
 def _name(facts: ProviderFacts, failed: _Failed) -> str:
     if failed.shut and len(failed.shut) < len(facts.breakers):
         return f"{', '.join(short_name(each.endpoint) for each in failed.shut)} of {facts.name}"
-    return named(facts, failed.part)
+    return facts.name

@@ -66,17 +66,17 @@ def failing_parts(facts: ProviderFacts) -> dict[str, Sequence[RecentCall]]:
     return failing if works and "" not in failing else {}
 
 
-def named(facts: ProviderFacts, part: str | None = None, endpoint: str | None = None) -> str:
-    """Return the provider, or a part of it, in words.
+def where(part: str | None = None, endpoint: str | None = None) -> str:
+    """Return for or at which part of a provider something is so, in words; nothing for all.
 
-    >>> named(ProviderFacts("lincoln"), "students"), named(ProviderFacts("lincoln"), "POST")
-    ('students of lincoln', 'lincoln, for POST requests,')
+    >>> f"lincoln fails{where('students')}", f"lincoln is slow{where('POST')}"
+    ('lincoln fails for students', 'lincoln is slow for POST requests')
     """
     if endpoint is not None:
-        return f"{short_name(endpoint)} of {facts.name}"
+        return f" at {short_name(endpoint)}"
     if part is None:
-        return facts.name
-    return f"{facts.name}, for {part} requests," if part.isupper() else f"{part} of {facts.name}"
+        return ""
+    return f" for {part} requests" if part.isupper() else f" for {part}"
 
 
 def about(findings: Iterable[Finding], resource: str | None) -> list[Finding]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from sisgate.domain.figures import counted, duration
+from sisgate.domain.sentences import inside
 from sisgate.verdict.facts import KeyStanding, ProviderFacts, RecentCall
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.outages import current_errors
@@ -140,7 +141,7 @@ def _settings(facts: ProviderFacts) -> Iterator[Finding]:
         Party("fleet"),
         Severity.STOPS if not any(each.succeeded for each in newest(facts)) else Severity.HARMS,
         Certainty.CERTAIN,
-        f"the configuration of {facts.name} does not fit it: {wrong[0].message.rstrip('.')}",
+        f"the configuration of {facts.name} does not fit it: {inside(wrong[0].message)}",
         f"`sisgate providers show {facts.name}` shows the configuration, `sisgate config history` "
         "who changed it, and when.",
         {"jobs": len({each.job for each in wrong}), "job": wrong[0].job},

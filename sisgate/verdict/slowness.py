@@ -8,7 +8,7 @@ from statistics import median
 from sisgate.domain.figures import counted, duration
 from sisgate.verdict.facts import FleetFacts, ProviderFacts, TimedCall, Timing
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.parts import named
+from sisgate.verdict.parts import where
 
 SLOWER = 3.0
 SLOW_SECONDS = 1.0
@@ -80,12 +80,12 @@ def _slow(
     hanging = [each for each in facts.running_seconds if each >= HANGING * bound and is_whole]
     if facts.lost:
         hanging = []
-    name = named(facts, part, endpoint)
+    place = where(part, endpoint)
     if recent is not None and recent >= bound:
         times = f", {recent / usual:.0f} times the usual {duration(usual)}" if usual else ""
-        message = f"{name} is slow: half of its calls take {duration(recent)}{times}"
+        message = f"{facts.name} is slow{place}: half of its calls take {duration(recent)}{times}"
     elif hanging:
-        message = f"{name} has not answered {counted(len(hanging), 'call')} for "
+        message = f"{facts.name} has not answered {counted(len(hanging), 'call')} for "
         message += duration(max(hanging))
     else:
         return None
