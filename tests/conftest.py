@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Begin with what takes longest, so that no core is idle while the last test runs alone."""
     items.sort(key=turn)
     for item in items:
-        if item.get_closest_marker("hypothesis"):
+        if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):
             # It passes the same lines a hundred times, and counting them takes twice its time.
             item.add_marker(pytest.mark.no_cover)
         if config.pluginmanager.hasplugin("xdist") and (stack := stack_of(item)):
