@@ -27,7 +27,7 @@ from sisgate.errors import AccessDenied, NotAuthenticated, NotFound, SisgateErro
 from sisgate.gateway import Gateway, Role
 
 EVERY_SECONDS = 2.0
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 45.0
 SHARE = 0.07
 """Of a core, which renewing all open pages may take: the more and the costlier they are, the less
 often each is renewed, but not less than every `LONGEST_SECONDS`."""
