@@ -31,11 +31,15 @@ def act_view(
     *fields: FormField,
     submit: str,
     back: str,
+    path: str = "",
     danger: bool = False,
 ) -> View:
-    """Return the page of an action: its consequences, its questions, and the way back."""
+    """Return the page of an action: its consequences, its questions, and the way back.
+
+    `path` is the action's if it is not that of the page.
+    """
     values = {
         "consequences": consequences, "fields": fields, "submit": submit, "back": back,
-        "danger": danger,
+        "path": path, "danger": danger,
     }  # fmt: skip
     return View("act.html", title, values)

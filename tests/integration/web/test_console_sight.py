@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -150,6 +151,9 @@ def test_a_held_sync_shows_what_it_would_delete(
         page = visitor.get(path).text
         assert "Approve the deletions" in page
         assert CANARY not in page
-        assert CANARY in visitor.get(f"{path}/data?purpose=is+it+right").text
+        page = visitor.get(f"{path}/data?purpose=is+it+right").text
+        assert CANARY in page
+        (action,) = re.findall('<form class="panel narrow" method="post" action="(.*)">', page)
+        assert visitor.send(action, sure="yes").status_code == 303
     assert disclosures(gateway) == ["otto: records for is it right"]
     assert job
