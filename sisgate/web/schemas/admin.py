@@ -72,15 +72,19 @@ class TokensDocument(Document):
 
 
 class ScheduleDocument(Document):
-    """A schedule, its next occurrence, and the newest job of each dataset."""
+    """A schedule, its next occurrence, and the newest job of each dataset.
+
+    It is of one `provider`, or of those that `where` selects.
+    """
 
     name: str
-    provider: str
+    provider: str | None
+    where: dict[str, str] | None
     resources: list[str]
     when: str
     mode: str
     priority: str
-    next_at: Moment
+    next_at: Moment | None
     jobs: list[Json]
 
 

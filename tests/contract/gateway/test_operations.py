@@ -270,6 +270,23 @@ def test_the_rest_of_the_house_is_shown(world: World) -> None:
     assert "sisgate" in world.admin.fleet.openmetrics()
 
 
+def test_schedules_are_of_a_provider_or_of_those_that_are_selected(world: World) -> None:
+    """Also of none."""
+    nightly = {"resources": ["students"], "cron": "0 2 * * *"}
+    document = {
+        "providers": {NAME: {"kind": "powerschool", "endpoints": [{"url": "https://sis.test"}]}},
+        "schedules": {
+            "all": {**nightly, "where": {"name": "*"}}, "one": {**nightly, "provider": NAME},
+            "none": {**nightly, "where": {"kind": "skyward"}},
+        },
+    }  # fmt: skip
+    world.admin.configuration.apply(document, actor="ana")
+    every, none, one = world.admin.schedules.list()
+    assert [each.name for each in (every, none, one)] == ["all", "none", "one"]
+    assert [every.next_at is None, none.next_at is None] == [False, True]
+    assert one.when == "0 2 * * * UTC"
+
+
 def test_the_fleet_is_seen_at_a_glance(world: World) -> None:
     """Its backlog, and what needs attention."""
     world.admin.providers.control(NAME).pause(actor="ana")
