@@ -91,6 +91,7 @@ class ScheduleState:
     provider: str | None
     resources: tuple[str, ...]
     when: str
+    in_words: str
     mode: str
     priority: str
     next_at: datetime | None
@@ -109,7 +110,7 @@ class HttpSchedules:
         return [
             ScheduleState(
                 each["name"], each["provider"], tuple(each["resources"]), each["when"],
-                each["mode"], each["priority"], moment(each["next_at"]),
+                each["in_words"], each["mode"], each["priority"], moment(each["next_at"]),
                 [status_of(job) for job in each["jobs"]],
             )
             for each in self._connection.get("/v1/schedules")["schedules"]

@@ -90,6 +90,7 @@ class Schedule:
             "where": None if selector is None else selector.model_dump(exclude_none=True),
             "resources": list(self.resources),
             "when": self.when,
+            "in_words": self.in_words,
             "window_seconds": self.config.window.total_seconds(),
             "mode": self.config.mode,
             "priority": self.config.priority,

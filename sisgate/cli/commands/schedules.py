@@ -27,7 +27,7 @@ def list_all(invocation: Invocation) -> None:
         {
             "schedule": "name",
             "syncs": _syncs,
-            "when": "when",
+            "when": _when,
             "next": "next_at",
             "last": lambda schedule: sorted({job.state for job in schedule.jobs}),
         },
@@ -60,6 +60,11 @@ def run(invocation: Invocation, name: Name) -> None:
     columns: Columns = {"job": "id", "provider": "provider", "resource": "resource"}
     invocation.output.table(jobs, columns)
     invocation.output.note("`sisgate jobs list` shows their progress.")
+
+
+def _when(schedule: Schedule) -> str:
+    cron = schedule.config.cron
+    return f"{schedule.in_words} ({cron})" if cron else schedule.in_words
 
 
 def _syncs(schedule: Schedule) -> str:

@@ -82,6 +82,7 @@ class ScheduleDocument(Document):
     where: dict[str, str] | None
     resources: list[str]
     when: str
+    in_words: Annotated[str, Field(description="When, in words.")]
     mode: str
     priority: str
     next_at: Moment | None

@@ -284,7 +284,7 @@ def test_schedules_are_of_a_provider_or_of_those_that_are_selected(world: World)
     every, none, one = world.admin.schedules.list()
     assert [each.name for each in (every, none, one)] == ["all", "none", "one"]
     assert [every.next_at is None, none.next_at is None] == [False, True]
-    assert one.when == "0 2 * * * UTC"
+    assert (one.when, one.in_words) == ("0 2 * * * UTC", "at 02:00 every day in UTC")
 
 
 def test_the_fleet_is_seen_at_a_glance(world: World) -> None:

@@ -175,7 +175,8 @@ def test_the_audit_log_usage_schedules_and_retention(
     for value in (PROVIDER, APP, "calls", "failed"):
         assert value in text
     text = shown(capsys, "schedules", "list")
-    for value in (SCHEDULE, PROVIDER, "students, classes", "0 2 * * *", "02:00:00"):
+    when = "at 02:00 every day in UTC (0 2 * * *)"
+    for value in (SCHEDULE, PROVIDER, "students, classes", when, "02:00:00"):
         assert value in text
     assert "response_retention" in shown(capsys, "retention", "--dry-run")
 
