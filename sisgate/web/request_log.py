@@ -39,6 +39,10 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, noting)
+        except Exception:
+            # It is answered further out.
+            status = status or HTTPStatus.INTERNAL_SERVER_ERROR.value
+            raise
         finally:
             write = log.error if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
             write(

@@ -86,9 +86,10 @@ def test_an_outage_says_when_to_try_again(
 
 
 def test_a_mistake_of_ours_tells_nothing(
-    open_service: WebService, monkeypatch: pytest.MonkeyPatch
+    open_service: WebService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither the exception nor its text."""
+    """Neither the exception nor its text; the log has it as an error."""
+    caplog.set_level("INFO")
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(SECRET)
@@ -98,3 +99,5 @@ def test_a_mistake_of_ours_tells_nothing(
     assert (answer.status_code, answer.json()["code"]) == (500, "error")
     assert "Jane" not in answer.text
     assert "RuntimeError" not in answer.text
+    (event,) = [each for each in caplog.records if "request_answered" in each.getMessage()]
+    assert (event.levelname, "500" in event.getMessage()) == ("ERROR", True)
