@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from sisgate.clock import Clock
 from sisgate.domain.figures import budget_left, duration, latency, number, percent
+from sisgate.domain.sentences import as_sentence, capitalised
 
 TONES = {
     "done": "good", "closed": "good", "active": "good", "alive": "good", "ready": "good",
@@ -43,7 +44,8 @@ class Templates:
         self._env.filters |= {
             "age": self.age, "at": at, "number": number, "badge": badge, "lasting": lasting,
             "short": short, "hour": hour, "percent": percent, "objective": objective,
-            "budget": budget_left, "latency": latency,
+            "budget": budget_left, "latency": latency, "sentence": as_sentence,
+            "capitalised": capitalised,
         }  # fmt: skip
         self._env.globals |= {"address": address, "assets": assets}
         self._env.globals["parts"] = self._env.get_template("parts.html").module

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 
-def as_sentence(message: str, provider: str | None = None) -> str:
-    """Return a message without a full stop as a sentence. A provider's name keeps its case.
+def capitalised(message: str, provider: str | None = None) -> str:
+    """Return a message as a sentence begins. A provider's and a worker's name keep their case.
 
-    >>> as_sentence("beat is not running"), as_sentence("lincoln has no key", "lincoln")
-    ('Beat is not running.', 'lincoln has no key.')
+    >>> capitalised("beat is not running"), capitalised("lincoln has no key", "lincoln")
+    ('Beat is not running', 'lincoln has no key')
+    >>> capitalised("w@app-1 on app-1 refused to start")
+    'w@app-1 on app-1 refused to start'
     """
-    if provider is not None and message.startswith(provider):
-        return f"{message}."
-    return f"{message[:1].upper()}{message[1:]}."
+    if "@" in message.partition(" ")[0] or (provider and message.startswith(provider)):
+        return message
+    return f"{message[:1].upper()}{message[1:]}"
+
+
+def as_sentence(message: str, provider: str | None = None) -> str:
+    """Return a message without a full stop as a sentence.
+
+    >>> as_sentence("beat is not running")
+    'Beat is not running.'
+    """
+    return f"{capitalised(message, provider)}."
 
 
 def inside(sentence: str) -> str:

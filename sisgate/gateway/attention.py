@@ -17,6 +17,7 @@ from sisgate.alerts.names import renamed
 from sisgate.domain.alert_states import AlertSeverity, AlertState
 from sisgate.domain.figures import counted
 from sisgate.domain.moments import local_time
+from sisgate.domain.sentences import capitalised
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.alert_evaluation import status_of
@@ -83,8 +84,7 @@ def of_holds(holds: Mapping[str, Hold]) -> Iterator[Attention]:
     like: defaultdict[str, list[Attention]] = defaultdict(list)
     for name, hold in holds.items():
         level: Level = "critical" if hold.reason == "breaker" else "warning"
-        remedy = hold.explanation(name)
-        remedy = remedy[:1].upper() + remedy[1:]
+        remedy = capitalised(hold.explanation(name), name)
         needed = Attention(level, "provider", hold.reason_text(name), remedy, name)
         like[hold.reason].append(needed)
     yield from _told_once(like.values())
