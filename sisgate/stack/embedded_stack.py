@@ -23,7 +23,7 @@ from sisgate.liveness.heartbeats import Fleet, Heartbeats
 from sisgate.logs.lines import written
 from sisgate.redis.client import connect
 from sisgate.redis.queues import PLANNER_QUEUE
-from sisgate.settings import Settings
+from sisgate.settings import ProviderConfig, Settings
 from sisgate.settings.load import process_environment
 from sisgate.stack import data_folder
 from sisgate.stack.configuration_file import ConfigurationFile
@@ -164,9 +164,9 @@ class EmbeddedStack:
         return missing
 
     @property
-    def providers(self) -> list[str]:
-        """The names of the providers that are in force."""
-        return list(self._gateway.configuration.current().providers)
+    def providers(self) -> Mapping[str, ProviderConfig]:
+        """The providers that are in force, by name."""
+        return self._gateway.configuration.current().providers
 
     def _apply_configuration(self) -> None:
         """Make the configuration file that of the fleet, if nobody else has changed it since."""

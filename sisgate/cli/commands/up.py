@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +17,7 @@ from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import has_extra, require_extras
 
 if TYPE_CHECKING:
-    from sisgate.settings import Settings
+    from sisgate.settings import ProviderConfig, Settings
     from sisgate.stack.embedded_stack import EmbeddedStack
 
 app = Commands()
@@ -86,7 +86,7 @@ def _announce(settings: Settings, stack: EmbeddedStack, output: Presenter) -> No
             "event": "ready",
             "data_dir": settings.data_dir,
             "config": settings.config_file,
-            "providers": stack.providers,
+            "providers": list(stack.providers),
             "flower": {"url": flower.url, "password_file": flower.password_file}
             if flower
             else None,
@@ -125,7 +125,7 @@ def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]
 
 
 def _next_steps(
-    settings: Settings, providers: Sequence[str], sisgate: str
+    settings: Settings, providers: Mapping[str, ProviderConfig], sisgate: str
 ) -> list[tuple[str, str]]:
     if not providers:
         file = settings.config_file
@@ -136,9 +136,9 @@ def _next_steps(
             ("or", f"write {file or 'sisgate.toml'} as in {sample_file()}; {apply}"),
             ("", "No SIS to connect to? Try `sisgate demo` or `sisgate sandbox`."),
         ]
-    name = providers[0]
+    name, config = next(iter(providers.items()))
     return [
-        ("keys", f"{sisgate} keys add {name}"),
+        *([("keys", f"{sisgate} keys add {name}")] if config.auth_method != "none" else []),
         ("enqueue", f"{sisgate} sync {name} students --wait"),
         ("env", f"{sisgate} env   # environment for other apps on this machine"),
         ("python", "from sisgate import Gateway"),
