@@ -43,7 +43,7 @@ class Templates:
         )  # fmt: skip
         self._env.filters |= {
             "age": self.age, "at": at, "number": number, "badge": badge, "lasting": lasting,
-            "short": short, "hour": hour, "percent": percent, "objective": objective,
+            "short": short, "hour": hour, "percent": percent,
             "budget": budget_left, "latency": latency, "sentence": as_sentence,
             "capitalised": capitalised,
         }  # fmt: skip
@@ -114,13 +114,6 @@ def rounded(seconds: float) -> str:
 def lasting(seconds: float | None) -> str:
     """Return a length of time, or a dash."""
     return "-" if seconds is None else duration(seconds)
-
-
-def objective(measured: Any) -> str:
-    """Return what an objective asks for, as the command line writes it."""
-    words = measured.kind.value.replace("_", " ")
-    bound = measured.bound_seconds
-    return words if bound is None else f"{words} ≤ {duration(bound)}"
 
 
 def short(job_id: str) -> str:

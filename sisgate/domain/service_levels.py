@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from sisgate.domain.figures import duration
 from sisgate.domain.school_time import Span
 
 
@@ -41,6 +42,17 @@ class Measurement:
     total: float
     bad: float
     observed_seconds: float | None = None
+
+    @property
+    def objective(self) -> str:
+        """What it asks for, in words.
+
+        >>> Measurement(ObjectiveKind.LATENCY_P95, None, 0.95, 0.4, 0, 0).objective
+        'latency p95 ≤ 0.4 s'
+        """
+        words = self.kind.value.replace("_", " ")
+        bound = self.bound_seconds
+        return words if bound is None else f"{words} ≤ {duration(bound)}"
 
     @property
     def good_share(self) -> float | None:

@@ -116,10 +116,10 @@ def _ages(core: Core, name: str, keys: Sequence[Key]) -> KeyAges | None:
 
 def _service(core: Core, name: str) -> ServiceSummary | None:
     def read() -> ServiceSummary:
-        windows = ServiceLevels(core).of(name).windows
-        p95 = windows["1h"].provider.quantile(0.95)
-        left = [e.budget_left for e in windows["30d"].measurements if e.budget_left is not None]
-        return ServiceSummary(None if p95 is None else p95 / 1000, min(left, default=None))
+        of = ServiceLevels(core).of(name)
+        p95 = of.windows["1h"].provider.quantile(0.95)
+        left = of.least.budget_left if of.least else None
+        return ServiceSummary(None if p95 is None else p95 / 1000, left)
 
     with suppress(DatabaseUnavailable):
         kept: ServiceSummary = core.context.kept_for(LEVEL_SECONDS, f"service of {name}", read)

@@ -14,7 +14,7 @@ from sisgate.access.policy import Action
 from sisgate.configuration import FleetConfiguration
 from sisgate.domain.call_results import CallResult, CallTally
 from sisgate.domain.periods import Period
-from sisgate.domain.service_levels import down_spans
+from sisgate.domain.service_levels import Measurement, down_spans
 from sisgate.errors import UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import breaker_changes, datasets, rollups
@@ -43,6 +43,22 @@ class ProviderSla:
     name: str
     has_objectives: bool
     windows: Mapping[str, ServiceLevel]
+
+    @property
+    def known(self) -> Sequence[Measurement]:
+        """The objectives of which something is known, measured over 30 days."""
+        return [each for each in self.windows["30d"].measurements if each.total]
+
+    @property
+    def least(self) -> Measurement | None:
+        """That with the least error budget left."""
+        return min(self.known, key=lambda each: each.budget_left or 0, default=None)
+
+    @property
+    def burn_rate(self) -> float | None:
+        """How fast the fastest error budget burns in the last hour."""
+        rates = (each.burn_rate for each in self.windows["1h"].measurements)
+        return max((rate for rate in rates if rate is not None), default=None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""

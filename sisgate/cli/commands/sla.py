@@ -65,20 +65,12 @@ def sla(
 
 
 def _met(provider: Any) -> str | None:
-    known = [m.is_met for m in provider.windows["30d"].measurements if m.is_met is not None]
-    return f"{sum(known)} of {len(known)}" if known else None
+    known = provider.known
+    return f"{sum(each.is_met for each in known)} of {len(known)}" if known else None
 
 
-def _lowest(provider: Any) -> str | None:
-    measurements = provider.windows["30d"].measurements
-    left = [m.budget_left for m in measurements if m.budget_left is not None]
-    return budget_left(min(left)) if left else None
-
-
-def _fastest(provider: Any) -> str | None:
-    measurements = provider.windows["1h"].measurements
-    rates = [m.burn_rate for m in measurements if m.burn_rate is not None]
-    return f"{max(rates):.2f}" if rates else None
+def _rate(rate: float | None) -> str | None:
+    return None if rate is None else f"{rate:.2f}"
 
 
 def _down(level: Any) -> str | None:
@@ -92,8 +84,8 @@ _FLEET: Columns = {
     "p95": lambda row: latency(row.windows["30d"].provider.quantile(0.95)),
     "queue p95": lambda row: latency(row.windows["30d"].queue.quantile(0.95)),
     "objectives met": _met,
-    "least budget left": _lowest,
-    "burn rate in 1 h": _fastest,
+    "least budget left": lambda row: budget_left(row.least.budget_left) if row.least else None,
+    "burn rate in 1 h": lambda row: _rate(row.burn_rate),
 }
 
 
@@ -125,15 +117,11 @@ def _show(output: Presenter, levels: list[tuple[str, Any]], *, json: Any) -> Non
         "measured": lambda row: percent(row[1].good_share, 2),
         "met": lambda row: row[1].is_met,
         "budget left": lambda row: budget_left(row[1].budget_left),
-        "burn rate": lambda row: None if row[1].burn_rate is None else f"{row[1].burn_rate:.2f}",
+        "burn rate": lambda row: _rate(row[1].burn_rate),
     }
     if not output.as_json:
         output.table(measured, objectives)
 
 
 def _objective(measured: Any) -> str:
-    words = [measured.resource] if measured.resource else []
-    words.append(measured.kind.value.replace("_", " "))
-    if measured.bound_seconds is not None:
-        words.append(f"≤ {duration(measured.bound_seconds)}")
-    return " ".join(words)
+    return f"{measured.resource or ''} {measured.objective}".strip()

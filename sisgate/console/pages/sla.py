@@ -22,26 +22,14 @@ def service_levels(visit: Visit) -> View:
     found.sort(key=lambda each: (_least(each), each.name))
     values = {
         "q": words, "page": page, "pages": -(-len(found) // SIZE), "count": len(found),
-        "found": [(each, _summary(each)) for each in found[(page - 1) * SIZE : page * SIZE]],
+        "found": found[(page - 1) * SIZE : page * SIZE],
     }  # fmt: skip
     return View("sla.html", "Service levels", values)
 
 
-def _summary(of: ProviderSla) -> dict[str, object]:
-    month = of.windows["30d"].measurements
-    known = [each for each in month if each.is_met is not None]
-    rates = [each.burn_rate for each in of.windows["1h"].measurements if each.burn_rate is not None]
-    least = min((each for each in known if each.burn_rate is not None),
-                key=lambda each: each.budget_left or 0, default=None)  # fmt: skip
-    return {
-        "met": sum(bool(each.is_met) for each in known), "known": len(known), "least": least,
-        "burns": max(rates, default=None), "has": of.has_objectives,
-    }  # fmt: skip
-
-
 def _least(of: ProviderSla) -> float:
-    left = [each.budget_left for each in of.windows["30d"].measurements]
-    return min((each for each in left if each is not None), default=2.0)
+    left = of.least.budget_left if of.least else None
+    return 2.0 if left is None else left
 
 
 @room.page("/sla/{provider}", Action.LOOK, "part of provider")
