@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sisgate.clock import Clock
-from sisgate.domain.figures import budget_left, duration, latency, number, percent
+from sisgate.domain.figures import budget_left, counted, duration, latency, number, percent
 from sisgate.domain.sentences import as_sentence, capitalised
 
 TONES = {
@@ -45,7 +45,7 @@ class Templates:
             "age": self.age, "at": at, "number": number, "badge": badge, "lasting": lasting,
             "short": short, "hour": hour, "percent": percent,
             "budget": budget_left, "latency": latency, "sentence": as_sentence,
-            "capitalised": capitalised,
+            "capitalised": capitalised, "counted": counted,
         }  # fmt: skip
         self._env.globals |= {"address": address, "assets": assets}
         self._env.globals["parts"] = self._env.get_template("parts.html").module

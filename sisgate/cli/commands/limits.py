@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sisgate.cli.app import Commands
-from sisgate.cli.formats import duration, moment, number, percent
+from sisgate.cli.formats import counted, duration, moment, number, percent
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Priority, Provider, Reason, Resource, time_ahead
 from sisgate.cli.presenter import Presenter
@@ -147,8 +147,9 @@ def plan(
 
 
 def _outlook(plan: Plan, now: datetime) -> str:
-    calls = "1 call" if plan.calls == 1 else f"{number(plan.calls)} calls"
-    needs = f"needs {calls}" if plan.calls else "its length is unknown before the first sync"
+    needs = "its length is unknown before the first sync"
+    if plan.calls:
+        needs = f"needs {counted(plan.calls, 'call')}"
     if plan.obstacles:
         missing = "; ".join(obstacle.message for obstacle in plan.obstacles)
         return f"{needs}; times are unknown while {missing}"
