@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -82,6 +83,7 @@ def test_each_look_with_payload_sight_is_a_disclosure(
             assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
             assert CANARY in page.text
             assert "hx-sse:connect" not in page.text, "each turn of a stream would be a look"
+            assert visitor.get(f"/live?of={quote(path)}").status_code == 422
     assert disclosures(gateway) == ["ana: records for a call"] * 2
 
 
