@@ -103,11 +103,11 @@ def retry(
 ) -> None:
     """Retry failed, expired or cancelled jobs as new jobs, each once."""
     output = invocation.output
-    if is_filter(jobs) and not dead:
+    which = DeadLetterFilter(provider, of_app, error, since)
+    if is_filter(jobs) and not dead and which == DeadLetterFilter(provider):
         query = query_of(jobs, provider=provider)
         act_on_all(invocation, "retry", query, yes=yes, dry_run=dry_run)
         return
-    which = DeadLetterFilter(provider, of_app, error, since)
     if bool(jobs) == dead or not (dead or which.is_empty):
         raise UsageError(
             "Give jobs, or a filter such as state:failed since:2h, or select dead letters with "

@@ -91,6 +91,15 @@ def test_all_that_match_are_reviewed_confirmed_and_cancelled(gateway: Gateway, r
     assert run("jobs", "retry", "state:cancelled", "--yes")[1]["count"] == 0
 
 
+def test_options_of_dead_letters_are_no_part_of_a_filter(gateway: Gateway, run: Run) -> None:
+    """They are refused, not left out: more jobs would be retried than were meant."""
+    gateway.jobs.cancel(gateway.sync("lincoln", "students").id)
+    words = ("jobs", "retry", "state:cancelled", "--yes")
+    for option in (["--since", "1h"], ["--app", "gradebook"], ["--error", "provider_refused"]):
+        assert run(*words, *option)[0] == ExitCode.USAGE
+    assert len(gateway.jobs.search()) == 1
+
+
 def test_jobs_left_as_they_are_are_told_and_end_with_1(gateway: Gateway, run: Run) -> None:
     """Here because their provider has been removed since."""
     job = gateway.sync("lincoln", "students").id
