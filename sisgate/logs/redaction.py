@@ -36,8 +36,12 @@ _PATTERNS = (
     ),
     (re.compile(r"(?i)\b(authorization|(?:set-)?cookie)\s*:\s*\S[^\r\n]*"), rf"\1: {HIDDEN}"),
     # User and password of a URL; then its query, which names students and may hold a token.
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
-    (re.compile(r"""((?:\b[a-zA-Z][\w+.-]*:/)?/[^\s"'<>?]*)\?[^\s"'<>)]+"""), r"\1?…"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
+    # Begun once a word, and without going back: else a long path would cost seconds.
+    (
+        re.compile(r"""(?<![^\s"'<>?])(?=[^\s"'<>?/]*+/)([^\s"'<>?]*+)\?[^\s"'<>]+"""),
+        r"\1?…",
+    ),
 )
 
 

@@ -13,6 +13,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sisgate.clock import SystemClock
 from sisgate.logs import concerning, get_logger, lines
 from sisgate.logs.redaction import HIDDEN, SECRET_NAMES, redacted
 
@@ -128,6 +129,15 @@ def test_fields_with_names_of_secrets_are_hidden(written: Written) -> None:
 def test_no_text_is_lost_that_is_no_secret(text: str) -> None:
     """Redaction ends for every text, and does not make it longer than it may be."""
     assert len(redacted(text * 50)) <= 2_100
+
+
+@pytest.mark.parametrize("part", ["/", "a.", "a-", "a://", "x/", 'password="', "/a)"])
+def test_no_text_holds_up_its_process(part: str) -> None:
+    """Anybody can ask for a path of ten thousands of slashes, and it is logged."""
+    clock = SystemClock()
+    begun = clock.monotonic()
+    redacted(part * 20_000)
+    assert clock.monotonic() - begun < 3.0
 
 
 @pytest.mark.parametrize("form", ["json", "pretty"])
