@@ -133,7 +133,7 @@ def carry_out(
     done = 0
     conflicts: list[BulkConflict] = []
     for seen, status in enumerate(_all(core, wanted, after)):
-        if seen >= MOST_AT_ONCE or clock.monotonic() >= ends:
+        if seen >= MOST_AT_ONCE or (seen and clock.monotonic() >= ends):
             return BulkOutcome(word, done, conflicts, after)
         try:
             act(status)

@@ -84,6 +84,18 @@ def test_rounds_end_also_where_nothing_may_be_touched(
     assert gateway.jobs.status(mine).state == "cancelled"
 
 
+def test_each_round_gets_on_however_long_the_search_takes(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ended before its first job would say that none is left."""
+    monkeypatch.setattr("sisgate.gateway.bulk_actions.SECONDS_AT_ONCE", 0.0)
+    for each in ("students", "teachers"):
+        gateway.sync("open", each)
+    first = gateway.jobs.run_bulk("cancel", "provider:open")
+    second = gateway.jobs.run_bulk("cancel", "provider:open", after=first.after)
+    assert (first.done, second.done, second.after) == (1, 1, None)
+
+
 def test_only_what_was_reviewed_is_touched(gateway: Gateway) -> None:
     """The review's query finds no job that was accepted later, however often it is sent."""
     old = gateway.sync("open", "students").id
