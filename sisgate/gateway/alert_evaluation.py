@@ -61,11 +61,11 @@ class AlertEvaluator:
         found = conditions_of(rules, facts, chosen)
         now = self._core.clock.now()
         with self._core.database.read() as session:
+            last = ledger.last_evaluation(session)  # first: what is written later is not known
+            seen = last.slot if last is not None else None
             rows = ledger.open_or_recent(session, now - evaluation.RECENT)
             known = [status_of(row) for row in rows]
             silent = [silence_of(row) for row in ledger.silences(session, now)]
-            last = ledger.last_evaluation(session)
-            seen = last.slot if last is not None else None
         result = evaluation.evaluate(config, known, found, silent, now, _new_id)
         if result.is_empty:
             return result

@@ -121,13 +121,16 @@ def enqueue(
 
 def _head_of(*conditions: Any) -> Any:
     """Return the query for the oldest message that waits, by channel: they arrive in order."""
-    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
-    return select(func.min(AlertMessage.id)).where(waiting, *conditions)
+    return select(func.min(AlertMessage.id)).where(_waiting(), *conditions)
+
+
+def _waiting() -> Any:
+    return is_in(AlertMessage.state, AlertMessageState.WAITING)
 
 
 def _due(now: datetime) -> Any:
     is_free = or_(AlertMessage.lease_until.is_(None), AlertMessage.lease_until <= now)
-    return (AlertMessage.not_before <= now) & is_free
+    return _waiting() & (AlertMessage.not_before <= now) & is_free
 
 
 def due_channels(session: Session, now: datetime) -> Sequence[str]:
@@ -150,8 +153,7 @@ def claim(session: Session, channel: str, now: datetime, lease: timedelta) -> Al
 
 def hurry(session: Session, channel: str, now: datetime) -> None:
     """Let what waits for a channel be tried now."""
-    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
-    mine = update(AlertMessage).where(waiting, AlertMessage.channel == channel)
+    mine = update(AlertMessage).where(_waiting(), AlertMessage.channel == channel)
     change(session, mine.values(not_before=now, error=None))
 
 
@@ -165,8 +167,7 @@ def settle(session: Session, message_id: int, attempt: int, **values: Any) -> bo
 
 def waiting_messages(session: Session) -> Sequence[AlertMessage]:
     """Return the messages that are not sent yet, oldest first."""
-    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
-    return session.scalars(select(AlertMessage).where(waiting).order_by(AlertMessage.id)).all()
+    return session.scalars(select(AlertMessage).where(_waiting()).order_by(AlertMessage.id)).all()
 
 
 def message(session: Session, message_id: int) -> AlertMessage | None:
