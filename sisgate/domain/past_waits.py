@@ -5,12 +5,14 @@ What nothing recorded explains is `unknown`: a guess would blame somebody.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal, NamedTuple
 
+from sisgate.domain.figures import counted
 from sisgate.domain.rates import Rate
 
 Fault = Literal["quota", "provider", "fleet", "person", "unknown"]
@@ -57,6 +59,10 @@ class PastFacts:
     alerts: Sequence[Recorded] = ()
     windows: Sequence[Rate] = ()
 
+    def begun_before(self, moment: datetime) -> int:
+        """Return how many contacts were before a moment."""
+        return bisect_left(self.contacts, moment, key=lambda each: each.at)
+
 
 class PastWait(NamedTuple):
     """A part of a wait, and who is at fault for it."""
@@ -97,34 +103,33 @@ def _rest(
 ) -> Iterator[PastWait]:
     if (end - begin).total_seconds() < LEAST_SECONDS:
         return
-    first = [each for each in facts.contacts if begin <= each.at < end]
-    fault, text = otherwise or _why(begin, end, first, priority, facts)
+    fault, text = otherwise or _why(begin, end, priority, facts)
     yield PastWait(begin, end, fault, text)
 
 
-def _why(
-    begin: datetime, end: datetime, first: Sequence[BegunCall], priority: int, facts: PastFacts
-) -> tuple[Fault, str]:
-    before = [each for each in facts.contacts if each.at < end]
-    if before and before[-1].status == HTTPStatus.TOO_MANY_REQUESTS:
+def _why(begin: datetime, end: datetime, priority: int, facts: PastFacts) -> tuple[Fault, str]:
+    # Looked up, not walked through: there are thousands of them, and hundreds of waits.
+    before = facts.begun_before(end)
+    first = facts.contacts[facts.begun_before(begin) : before]
+    if before and facts.contacts[before - 1].status == HTTPStatus.TOO_MANY_REQUESTS:
         return "provider", "because the provider had asked to wait"
     alert = next((e for e in facts.alerts if e.begin < end and begin < e.end), None)
     seconds, count = (end - begin).total_seconds(), len(first)
     pace = min((rate.per_second for rate in facts.windows), default=None)
-    if any(_is_full(rate, end, before) for rate in facts.windows) or (
+    if any(_is_full(rate, end, facts) for rate in facts.windows) or (
         pace is not None and count >= pace * seconds * PACE and count
     ):
         urgent = sum(each.priority < priority for each in first)
         more = f", {urgent:,} of them more urgent" if urgent else ""
-        went = f": {count:,} call{'' if count == 1 else 's'} went first{more}" if count else ""
+        went = f": {counted(count, 'call')} went first{more}" if count else ""
         return "quota", f"for its turn in the provider's quota{went}"
     if alert is not None:
         return alert.fault, f"while {alert.what}"
     if count and pace is None:
-        return "fleet", f"for a free slot of a worker: {count:,} calls went first"
+        return "fleet", f"for a free slot of a worker: {counted(count, 'call')} went first"
     return "unknown", "and nothing that was recorded says why"
 
 
-def _is_full(rate: Rate, at: datetime, before: Sequence[BegunCall]) -> bool:
+def _is_full(rate: Rate, at: datetime, facts: PastFacts) -> bool:
     since = at - timedelta(seconds=rate.period_seconds)
-    return sum(each.at >= since for each in before) >= rate.calls * FULL
+    return facts.begun_before(at) - facts.begun_before(since) >= rate.calls * FULL
