@@ -139,22 +139,19 @@ class Limiter:
         factor = min(1.0, max(FACTOR_FLOOR, factor))
         return bool(self._run("set_factor", provider, repr(factor), "" if was is None else was))
 
-    def set_limits(self, provider: str, windows: Sequence[Rate] | None) -> int:
+    def set_limits(self, provider: str, windows: Sequence[Rate] | None) -> None:
         """Override the windows of the specification for the whole fleet; None ends the override.
 
-        Effective from the next `take` of any worker. Returns the version, which grows by one. A
-        period longer than any before makes the limiter `unknown` until `rebuild`. Stored only in
-        Redis.
+        Effective from the next `take` of any worker. A period longer than any before makes the
+        limiter `unknown` until `rebuild`. Stored only in Redis.
         """
         if windows is not None and not windows:
             raise ValueError("an override has at least one window; None ends it")
-        pipe, key = self._redis.pipeline(), LIMIT_STATE(provider=provider)
+        key = LIMIT_STATE(provider=provider)
         if windows is None:
-            pipe.hdel(key, "limits")
+            self._redis.hdel(key, "limits")
         else:
-            pipe.hset(key, "limits", json.dumps(window_pairs(tuple(windows))))
-        pipe.hincrby(key, "limits_version", 1)
-        return int(pipe.execute()[-1])
+            self._redis.hset(key, "limits", json.dumps(window_pairs(tuple(windows))))
 
     def overrides(self, providers: Sequence[str]) -> dict[str, tuple[Rate, ...] | None]:
         """Return each provider's override, None for none, in one round trip."""

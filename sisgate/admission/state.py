@@ -90,7 +90,6 @@ class LimiterState:
 
     provider: str
     known: bool
-    epoch: str
     windows: tuple[WindowState, ...]
     tokens: float
     burst: int
@@ -100,7 +99,6 @@ class LimiterState:
     block_reason: str
     paused_until: datetime | None
     overridden: bool
-    limits_version: int
     next_permit_in_seconds: Mapping[Priority, float]
     waiting_for: Mapping[Priority, Reason]
 
@@ -141,7 +139,6 @@ def read_state(provider: str, answer: dict[str, Any]) -> LimiterState:
     return LimiterState(
         provider=provider,
         known=bool(answer["known"]),
-        epoch=str(answer["epoch"]),
         windows=windows,
         tokens=float(answer["tokens"]),
         burst=int(answer["burst"]),
@@ -151,7 +148,6 @@ def read_state(provider: str, answer: dict[str, Any]) -> LimiterState:
         block_reason=str(answer["block_reason"]),
         paused_until=_pause_end(str(answer["paused_until"])),
         overridden=bool(answer["overridden"]),
-        limits_version=int(answer["limits_version"]),
         next_permit_in_seconds={p: wait[0] / 1000 for p, wait in waits.items()},
         waiting_for={p: cast("Reason", wait[1]) for p, wait in waits.items()},
     )

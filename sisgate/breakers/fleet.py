@@ -215,7 +215,6 @@ def _view(raw: dict[str, Any]) -> BreakerView:
         wait_seconds=_seconds(raw["wait"]),
         generation=int(raw["generation"]),
         failures_in_a_row=int(raw["row"]),
-        successes=int(raw["successes"]),
         openings=int(raw["openings"]),
         calls=int(raw["calls"]),
         failures=int(raw["failures"]),

@@ -137,7 +137,6 @@ class BreakerView:
     wait_seconds: float
     generation: int
     failures_in_a_row: int
-    successes: int
     openings: int
     calls: int
     failures: int

@@ -4,13 +4,12 @@
 local now = clock(ARGV[1])
 local state = load_state()
 local rule = rule_of(ARGV[2], state.limits)
-local more = redis.call('HMGET', KEYS[1], 'limits_version', 'block_reason')
 local known = state.epoch and state.kept >= rule.longest
 local answer = {
-  known = known and true or false, epoch = state.epoch or '', windows = {}, waits = {},
+  known = known and true or false, windows = {}, waits = {},
   factor = state.factor, blocked_ms = math.max(0, state.blocked_until - now),
-  block_reason = more[2] or '', paused_until = '',
-  limits_version = tonumber(more[1] or 0), overridden = state.limits and true or false,
+  block_reason = redis.call('HGET', KEYS[1], 'block_reason') or '', paused_until = '',
+  overridden = state.limits and true or false,
   in_flight = redis.call('ZCOUNT', KEYS[3], '(' .. ms(now), '+inf'),
 }
 local paused = state.paused_until

@@ -101,12 +101,12 @@ def limiters(draw: st.DrawFn) -> LimiterState:
     """What a limiter may know."""
     reasons = st.sampled_from(REASONS)
     return LimiterState(
-        "clark", draw(st.booleans()), "1",
+        "clark", draw(st.booleans()),
         (WindowState(Rate(100, 3600.0), draw(st.integers(0, 100))),),
         draw(st.floats(0, 100)), 10, draw(st.integers(0, 9)), draw(st.floats(0.05, 1)),
         draw(st.just(0.0) | st.floats(0, 900)),
         draw(st.sampled_from(["", "answered 429", "answered 503"])),
-        draw(st.none() | st.just(datetime.max.replace(tzinfo=UTC))), draw(st.booleans()), 1,
+        draw(st.none() | st.just(datetime.max.replace(tzinfo=UTC))), draw(st.booleans()),
         {p: draw(st.floats(0, 4000)) for p in Priority}, {p: draw(reasons) for p in Priority},
     )  # fmt: skip
 
