@@ -88,10 +88,14 @@ def tail(
     return session.scalars(wanted.of(select(AuditEvent)).order_by(*newest).limit(limit)).all()
 
 
-def search(session: Session, wanted: AuditFilter) -> Iterator[AuditEvent]:
-    """Stream the events that fit, oldest first, in constant memory."""
+def search(
+    session: Session, wanted: AuditFilter, actions: Collection[str] = ()
+) -> Iterator[AuditEvent]:
+    """Stream the events that fit, oldest first, in constant memory; `actions` empty means any."""
     oldest = (AuditEvent.at, AuditEvent.writer, AuditEvent.number)
     query = wanted.of(select(AuditEvent)).order_by(*oldest)
+    if actions:
+        query = query.where(AuditEvent.action.in_(actions))
     for event in session.scalars(query, execution_options={"yield_per": 1000}):
         session.expunge(event)
         yield event

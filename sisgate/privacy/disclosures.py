@@ -170,15 +170,13 @@ def disclosures_of(
     reads: dict[str, tuple[AuditEvent, Mapping[str, Any]]] = {}
     disclosures: list[PersonDisclosure] = []
     query = audit_log.AuditFilter(provider=person.provider, since=since, until=until)
-    for event in audit_log.search(session, query):
+    for event in audit_log.search(session, query, [*_CALLS, events.RECORDS_DISCLOSED]):
         detail: dict[str, Any] = json.loads(event.detail_text or "{}")
         if (what := _CALLS.get(event.action)) is not None:
             named = is_named(detail, identifiers, mark)
             if named is not False:
                 fields = tuple(detail.get("fields") or ())
                 disclosures.append(_disclosure(event, detail, what, fields, is_certain=bool(named)))
-        elif event.action != events.RECORDS_DISCLOSED:
-            continue
         elif detail.get("phase") == "begin":
             reads[detail.get("read") or f"{event.writer}/{event.number}"] = (event, detail)
         elif (begun := reads.pop(str(detail.get("read")), None)) is not None:
