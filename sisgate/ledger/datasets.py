@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, false, func, or_, select, true, tuple_
+from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import CursorAhead, CursorTooOld
-from sisgate.ledger.job_search import whose
+from sisgate.ledger.job_search import is_among, whose
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.ledger.statements import lock_or_make, seconds_between
 from sisgate.ledger.states import job_is_live
@@ -68,16 +68,7 @@ def all_of(
         query = query.where(tuple_(Dataset.provider, Dataset.resource) > after)
     if provider is not None:
         query = query.where(Dataset.provider == provider)
-    if ("*", "*") not in places:
-        at = [is_at(*place) for place in places]
-        query = query.where(or_(false(), *at))
-    return session.scalars(query).all()
-
-
-def is_at(provider: str, resource: str) -> ColumnElement[bool]:
-    """Whether a dataset is in a place; `*` is any provider, or any resource."""
-    same_provider = true() if provider == "*" else Dataset.provider == provider
-    return same_provider & (true() if resource == "*" else Dataset.resource == resource)
+    return session.scalars(query.where(is_among(Dataset, places))).all()
 
 
 def newest_change(session: Session, provider: str, resource: str) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, func, literal_column, or_, select
+from sqlalchemy import Row, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from sisgate.ledger.datasets import is_at
+from sisgate.ledger.job_search import is_among
 from sisgate.ledger.schema import Change, Dataset, FeedPosition
 from sisgate.ledger.statements import insert_into
 
@@ -55,14 +55,13 @@ def positions(
         Dataset,
         (Dataset.provider == FeedPosition.provider) & (Dataset.resource == FeedPosition.resource),
     )
+    query = query.where(is_among(Dataset, places))
     if provider is not None:
         query = query.where(FeedPosition.provider == provider)
     if resource is not None:
         query = query.where(FeedPosition.resource == resource)
     if app is not None:
         query = query.where(FeedPosition.app == app)
-    if ("*", "*") not in places:
-        query = query.where(or_(*(is_at(*place) for place in places)))
     order = (FeedPosition.provider, FeedPosition.resource, FeedPosition.cursor, FeedPosition.app)
     return session.execute(query.order_by(*order).limit(limit)).all()
 

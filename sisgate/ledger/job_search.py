@@ -17,7 +17,7 @@ from sisgate.domain.states import (
     JobState,
 )
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Call, Job, Response
+from sisgate.ledger.schema import Call, Dataset, Job, Response
 from sisgate.ledger.statements import is_postgresql
 from sisgate.ledger.states import is_in, is_still, job_is_live
 
@@ -158,14 +158,19 @@ def whose(
         found.append(Job.provider == provider)
     if app:
         found.append(Job.app == app)
-    if places is not None and ("*", "*") not in places:
-        found.append(or_(false(), *(_is_at(*place) for place in places)))
+    if places is not None:
+        found.append(is_among(Job, places))
     return found
 
 
-def _is_at(provider: str, resource: str) -> ColumnElement[bool]:
-    same_provider = true() if provider == "*" else Job.provider == provider
-    return same_provider & (true() if resource == "*" else Job.resource == resource)
+def is_among(table: type[Job | Dataset], places: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    """Whether a job or dataset is in one of some places; `*` is any provider, or any resource."""
+
+    def is_at(provider: str, resource: str) -> ColumnElement[bool]:
+        same_provider = true() if provider == "*" else table.provider == provider
+        return same_provider & (true() if resource == "*" else table.resource == resource)
+
+    return true() if ("*", "*") in places else or_(false(), *(is_at(*each) for each in places))
 
 
 def app_of(schedule: str) -> str:
