@@ -1,6 +1,7 @@
 """The originals of records as text in PostgreSQL, which need not parse them
 
-Rewrites `records`, which nobody can read meanwhile: half a minute or so for a million records.
+Rewrites `records`, half a minute or so for a million of them: it waits for transactions under way,
+then nobody reads or writes the table, and the disk needs room for it twice.
 
 Revision ID: 0028
 """
