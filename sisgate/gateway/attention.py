@@ -36,7 +36,7 @@ MOST_HELD = 100
 MOST_ALERTS = 100
 
 LIKE = 3
-"""From so many providers on, the same trouble is told once for all."""
+"""The same trouble of more providers than so many is told once for all."""
 
 CHECK_SECONDS = 30.0
 """How often machine and servers are checked, at most."""

@@ -17,7 +17,6 @@ from sisgate.ledger.call_outcomes import EndedCall
 from sisgate.ledger.schema import Call, ErrorCount, ErrorPattern
 from sisgate.ledger.statements import change, insert_into
 
-BUCKET = timedelta(minutes=10)
 COUNTS_KEPT = timedelta(days=14)
 IDS_AT_ONCE = 500
 

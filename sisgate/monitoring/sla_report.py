@@ -21,8 +21,6 @@ _NAMES = {
     ObjectiveKind.FRESHNESS: "Data at most {} old",
 }
 
-_LATENCIES = (("a", "provider", "The provider's time"), ("b", "queue", "Our queue"))
-
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 14px/1.45 system-ui, sans-serif; color: #1b1f24; background: #fff; max-width: 60rem;
