@@ -34,7 +34,7 @@ def read_queue(core: Core, provider: str) -> list[PriorityQueue]:
     liveness = read_liveness(core.context, [provider])
     with core.database.read() as session:
         latency = workload.mean_latency(session, provider)
-        backlogs = {p: workload.backlog(session, provider, p, without=None) for p in Priority}
+        backlogs = workload.backlogs(session, provider)
     return [
         PriorityQueue(
             priority, lengths[provider, int(priority)],
@@ -52,7 +52,7 @@ def read_drains(
     A priority without work is left out; so are all while nobody works it off.
     """
     with core.database.read() as session:
-        left = workload.left_by_priority(session, config.name)
+        backlogs = workload.backlogs(session, config.name)
         latency = workload.mean_latency(session, config.name)
     outlook = ProviderControl(core, config).outlook(latency)
     if outlook is None:
@@ -60,9 +60,9 @@ def read_drains(
     shape, held = shape_of(outlook, parts), _held_until(outlook, hold, core.clock.now())
     if held is None or obstacles:
         return {}, shape
-    waiting = [priority for priority in Priority if left.get(priority)]
-    numbers = list(accumulate(left[priority] for priority in waiting))
-    ends = nth_grants(held, numbers)
+    left = {priority: sum(each.equal) for priority, each in backlogs.items()}
+    waiting = [priority for priority in Priority if left[priority]]
+    ends = nth_grants(held, list(accumulate(left[priority] for priority in waiting)))
     now = core.clock.now()
     return {p: now + timedelta(seconds=at) for p, at in zip(waiting, ends, strict=True)}, shape
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,22 +30,24 @@ class Backlog:
     higher: Sequence[int]
     equal: Sequence[int]
 
+    @classmethod
+    def of(cls, jobs: Sequence[tuple[int, int]], priority: Priority) -> Backlog:
+        """Return what is ahead at a priority, of jobs by priority and calls."""
+        return cls(
+            [count for each, count in jobs if each < int(priority)],
+            [count for each, count in jobs if each == int(priority)],
+        )
+
 
 def backlog(session: Session, provider: str, priority: Priority, *, without: str | None) -> Backlog:
     """Return what is ahead of a job of this priority, which is `without` if it is in the ledger."""
-    ahead = list(_ahead(session, provider, priority, without))
-    return Backlog(
-        [count for each, count in ahead if each < int(priority)],
-        [count for each, count in ahead if each == int(priority)],
-    )
+    return Backlog.of(list(_ahead(session, provider, priority, without)), priority)
 
 
-def left_by_priority(session: Session, provider: str) -> Mapping[Priority, int]:
-    """Return how many calls the live jobs of a provider still need."""
-    left: Counter[Priority] = Counter()
-    for priority, count in _ahead(session, provider, Priority.LOW, None):
-        left[Priority(priority)] += count
-    return left
+def backlogs(session: Session, provider: str) -> Mapping[Priority, Backlog]:
+    """Return what is ahead of a new job of each priority."""
+    jobs = list(_ahead(session, provider, Priority.LOW, None))
+    return {priority: Backlog.of(jobs, priority) for priority in Priority}
 
 
 def _ahead(
