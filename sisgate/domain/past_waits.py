@@ -33,7 +33,6 @@ class BegunCall(NamedTuple):
 
     at: datetime
     priority: int
-    job: str
     status: int | None
 
 

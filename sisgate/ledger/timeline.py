@@ -30,7 +30,7 @@ def contacts(
     session: Session, provider: str, since: datetime, until: datetime, limit: int
 ) -> Sequence[BegunCall]:
     """Return the calls that were begun at a provider, the last ones in order of time."""
-    query = select(Attempt.started_at, Call.priority, Call.job_id, Attempt.status).join(
+    query = select(Attempt.started_at, Call.priority, Attempt.status).join(
         Call, Call.id == Attempt.call_id
     )
     query = query.where(

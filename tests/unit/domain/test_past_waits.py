@@ -18,7 +18,7 @@ HOURLY = (Rate.parse("100/h"),)
 
 def called(minute: float, *, priority: int = NORMAL, status: int = 200) -> BegunCall:
     """A call of another job, so many minutes after the beginning."""
-    return BegunCall(BEGIN + minute * MINUTE, priority, "other", status)
+    return BegunCall(BEGIN + minute * MINUTE, priority, status)
 
 
 def during(first: float, last: float, fault: Fault, what: str) -> Recorded:
