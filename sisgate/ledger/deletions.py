@@ -17,11 +17,23 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
 from sisgate.ledger import page_statements, sightings
-from sisgate.ledger.prepared import Prepared
+from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record, Sighting
 from sisgate.ledger.statements import change, insert_into
 
 _ANY_MARKED = Prepared(lambda _: select(MarkedDeletion.job_id).limit(1))
+_MARKING = Prepared(
+    lambda _: (
+        select(Job.id)
+        .where(
+            Job.provider == given("provider"),
+            Job.resource == given("resource"),
+            Job.ended_at.is_(None),  # as its index has it
+            exists().where(MarkedDeletion.job_id == Job.id),
+        )
+        .limit(1)
+    )
+)
 _CHANGE_COLUMNS = (
     "provider", "resource", "sequence", "operation", "sourced_id", "job_id", "changed_at",
 )  # fmt: skip
@@ -70,8 +82,14 @@ def unmark(session: Session, dataset: Dataset, job_id: str, ids: Sequence[str]) 
 
 
 def are_any_marked(session: Session) -> bool:
-    """Return whether any sync under way has marked a record."""
+    """Return whether any sync that is under way, or held, has marked a record."""
     return bool(_ANY_MARKED.run(session, {}))
+
+
+def is_marking(session: Session, dataset: Dataset) -> bool:
+    """Return whether a sync of a dataset that is under way has marked a record."""
+    place = {"provider": dataset.provider, "resource": dataset.resource}
+    return are_any_marked(session) and bool(_MARKING.run(session, place))
 
 
 def forget(session: Session, *job_ids: str) -> None:

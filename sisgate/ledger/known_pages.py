@@ -73,11 +73,11 @@ def confirm(
 ) -> bool:
     """Note the records of a page as seen if it is known as before; return whether it is.
 
-    Not while any record is marked as deleted: then each record seen is to be unmarked.
+    Not while a sync of the dataset has records marked: then each record seen is to be unmarked.
     """
     if find(session, dataset.provider, dataset.resource, page.place) != page:
         return False
-    if deletions.are_any_marked(session):
+    if deletions.is_marking(session, dataset):
         return False
     if not sightings.see_again(session, page.sightings, generation, now):
         return False

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from sisgate.ledger import datasets, deletions, known_pages, persons, records
+from sisgate.domain.states import JobState
+from sisgate.ledger import datasets, deletions, jobs, known_pages, persons, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.known_pages import PageOnFile
 from sisgate.ledger.schema import Record, Variant
-from tests.contract.ledger.rows import NOW, row, write
+from tests.contract.ledger.rows import NOW, accepted, row, write
 
 HOUR = timedelta(hours=1)
 PAGE = [row(f"r{number:02}") for number in range(30)]
@@ -80,7 +81,16 @@ def absence(database: Database) -> None:
 
 def mark(database: Database) -> None:
     """The provider says that a record is gone; the sync is under way."""
-    write(database, [row("r25", status="tobedeleted")])
+    marked_by_a_sync(database)
+
+
+def marked_by_a_sync(database: Database, resource: str = "students") -> str:
+    """Let a sync mark a record of another page; return its job."""
+    with database.write() as session:
+        job = accepted(session, resource=resource).id
+    write(database, [row("r25")], resource=resource)
+    write(database, [row("r25", status="tobedeleted")], resource=resource, job_id=job)
+    return job
 
 
 def rewriting(database: Database) -> None:
@@ -134,6 +144,19 @@ def test_whatever_happens_to_a_record_its_page_is_read_again(
     assert not confirmed(database)
     after = last_seen(database)
     assert after == before
+
+
+def test_marks_that_wait_for_a_person_leave_pages_known(database: Database) -> None:
+    """A sync may be held for days; and marks of other datasets have never mattered."""
+    remembered(database)
+    marked_by_a_sync(database, "teachers")
+    held = marked_by_a_sync(database)
+    assert not confirmed(database)
+    with database.write() as session:
+        jobs.end(session, jobs.get(session, held), JobState.HELD, NOW)
+        dataset = datasets.lock(session, "lincoln", "students")
+        assert deletions.count(session, dataset, held, None).marked == 1
+    assert confirmed(database)
 
 
 def test_pages_that_no_full_read_has_any_more_are_forgotten(database: Database) -> None:
