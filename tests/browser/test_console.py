@@ -164,7 +164,7 @@ def test_a_held_sync_is_acknowledged_and_approved(visit: Visit, stack: Stack) ->
     assert stack.sync("roosevelt", "students", mode="full").state == "done"
     stack.sandbox.churn("roosevelt", resource="students", delete=STUDENTS // 2)
     assert stack.sync("roosevelt", "students", mode="full").state == "held"
-    page = visit("operator")
+    page = visit("operator", "sight")
     page.goto("/")
     expect(page.get_by_text("1 sync held: deletions wait for approval.")).to_be_visible()
 
@@ -189,6 +189,10 @@ def test_a_held_sync_is_acknowledged_and_approved(visit: Visit, stack: Stack) ->
     page.goto("/held")
     keys.press(page.get_by_role("link", name="Review and approve students of roosevelt"))
     expect(page.locator("tbody tr")).to_have_count(STUDENTS // 2)
+    assert violations(page) == []
+    keys.fill(page.get_by_label("Why you look at student data"), "are they gone?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Student data is shown.")).to_be_visible()
     assert violations(page) == []
     keys.press(page.get_by_label("I have checked"), "Space")
     keys.press(page.get_by_role("button", name="Approve the deletions"))
@@ -216,6 +220,11 @@ def test_student_data_is_shown_to_who_has_payload_sight_and_says_why(
     page.get_by_label("Why you look at student data").fill("a call of the parents")
     page.get_by_role("button", name="Show student data").click()
     expect(page.locator("main")).to_contain_text(name)
+    assert violations(page) == []
+    job = stack.gateway.enqueue_request("lincoln", "GET", "/ims/oneroster/rostering/v1p2/orgs").id
+    stack.gateway.jobs.wait(job, PATIENCE_SECONDS)
+    page.goto(f"/jobs/{job}/payload?purpose=a+call")
+    expect(page.get_by_label("Body of the response")).to_contain_text("orgs")
     assert violations(page) == []
     page = visit("admin")
     page.goto("/disclosures")
