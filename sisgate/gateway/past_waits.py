@@ -19,13 +19,19 @@ from sisgate.domain.past_waits import (
     explain,
 )
 from sisgate.domain.service_levels import down_spans
-from sisgate.errors import UnknownProvider
+from sisgate.errors import (
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    MasterKeyMissing,
+    UnknownProvider,
+)
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.timeline_entry import TimelineEntry
 from sisgate.ledger import breaker_changes, controls
 from sisgate.ledger import timeline as ledger
-from sisgate.ledger.schema import Attempt, Call
+from sisgate.ledger.schema import Call
+from sisgate.ledger.timeline import Try
 
 MOST_CONTACTS = 20_000
 
@@ -38,10 +44,12 @@ OURS = ("fleet", "redis", "database")
 PROVIDER: tuple[Fault, str] = (
     "provider", "to be tried again, after the provider had failed or asked to wait",
 )  # fmt: skip
+OWN_OUTAGE: tuple[Fault, str] = "fleet", "to be tried again, after an outage of our own"
+OUR_ERRORS = frozenset({BrokerUnavailable.code, DatabaseUnavailable.code, MasterKeyMissing.code})
 LOST: tuple[Fault, str] = "fleet", "for a worker, after one was lost"
 QUEUED: tuple[Fault, str] = "fleet", "to be put into the provider's queue"
 
-Calls = Sequence[tuple[Call, Sequence[Attempt]]]
+Calls = Sequence[tuple[Call, Sequence[Try]]]
 
 
 class _Wait(NamedTuple):
@@ -88,11 +96,13 @@ def _waits(calls: Calls) -> Iterator[_Wait]:
             yield _Wait(call, _end(before), after.started_at, _after(before))
 
 
-def _end(attempt: Attempt) -> datetime:
+def _end(attempt: Try) -> datetime:
     return attempt.ended_at or attempt.lease_until
 
 
-def _after(attempt: Attempt) -> tuple[Fault, str] | None:
+def _after(attempt: Try) -> tuple[Fault, str] | None:
+    if attempt.unsent in OUR_ERRORS:
+        return OWN_OUTAGE
     if attempt.ended_at is None:
         return LOST
     if attempt.status is not None and attempt.status < HTTPStatus.BAD_REQUEST:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from sisgate.domain.moments import local_time
+from sisgate.domain.past_waits import Fault
 from sisgate.gateway.hold import Hold
 from sisgate.liveness.obstacles import Obstacle, sentences
+
+_FAULTS: Mapping[str, Fault] = {
+    "down": "fleet", "breaker": "provider", "paused": "person", "blocked": "provider",
+    "lost": "fleet", "retry": "provider", "quota": "quota",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,12 @@ class Wait:
     hold: Hold | None = None
     obstacles: Sequence[Obstacle] = ()
     failure: str | None = None
+
+    @property
+    def fault(self) -> Fault:
+        """Whose fault it is."""
+        by_hand = self.hold is not None and self.hold.by_hand
+        return "person" if by_hand else _FAULTS[self.reason]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""

@@ -154,7 +154,7 @@ def _leave(session: Session, ending: Ending, job: Job, now: datetime) -> None:
     """End the call, or let it wait."""
     match ending.outcome:
         case Counted(total):
-            ending.finish(session, CallState.DONE, now, total=total)
+            ending.finish(session, CallState.DONE, now, total=total, error=None)
         case PageRead() | PageAgain() as outcome:
             page = outcome.page
             ending.finish(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import requests
 
+from sisgate import NewSync
 from sisgate.gateway import Job
 from sisgate.testing import GatewayDouble
 
@@ -64,3 +66,29 @@ def test_what_the_provider_asked_to_wait_is_its_own(double: GatewayDouble) -> No
     ((fault, seconds),) = waits(double, job)
     assert fault == "provider"
     assert seconds >= 60
+
+
+def test_what_could_not_be_sent_is_told_and_so_is_the_wait_now(double: GatewayDouble) -> None:
+    """Such a try counts against no quota, and the job's screen shows the outage while it lasts."""
+    double.answer(NAME, "/x", error=requests.ConnectTimeout(), times=2)
+    job = double.gateway.enqueue_request(NAME, "GET", "/x")
+    double.work()
+    *_, tried, waiting = double.admin.jobs.timeline(job.id).entries
+    assert "could not be sent: The provider" in tried.text
+    assert (waiting.text.startswith("waits for its next try"), waiting.fault) == (True, "provider")
+    assert {fault for fault, _ in waits(double, job)} == {"provider"}
+    texts = [each.text for each in double.admin.jobs.timeline(job.id).entries]
+    assert sum(" could not be sent" in text for text in texts) == 2
+    assert not [text for text in texts if text.startswith("waits for")]
+
+
+def test_an_answer_is_not_told_with_the_error_of_the_try_before(double: GatewayDouble) -> None:
+    """A count keeps none."""
+    double.answer("powerschool", "*", error=requests.ConnectTimeout(), times=1)
+    (job,) = double.gateway.enqueue([NewSync("powerschool", "students")])
+    double.finish(job)
+    entries = double.admin.jobs.timeline(job.id).entries
+    answered = [each for each in entries if " answered 200 " in each.text]
+    assert {each.tone for each in answered} == {"good"}
+    assert any("(count)" in each.text for each in answered)
+    assert not [each for each in answered if "could not" in each.text]
