@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.alert_states import PatternState
 from sisgate.domain.error_messages import fingerprint_of, without_values
-from sisgate.domain.response_class import ResponseClass, of_status
 from sisgate.ledger.call_outcomes import EndedCall
 from sisgate.ledger.schema import Call, ErrorCount, ErrorPattern
 from sisgate.ledger.statements import change, insert_into
@@ -55,8 +54,6 @@ def errors_among(session: Session, ended: Iterable[EndedCall]) -> list[SeenError
     found = []
     for each in failed:
         code, status = str(each.detail["error"]), each.detail.get("status")
-        if code == "provider_refused" and of_status(status) is ResponseClass.DONE:
-            continue  # a call that waits with its former error, behind a probe that was answered
         error = messages.get(each.call or 0, {})
         # A later attempt of the call may have met another error since.
         text = str(error.get("message", "")) if error.get("code") == code else ""

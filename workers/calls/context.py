@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +13,7 @@ from sisgate.credentials.sealed import open_request
 from sisgate.domain.targets import body_of, query_pairs
 from sisgate.errors import (
     AnswerInvalid,
+    BrokerUnavailable,
     ProviderUnavailable,
     SisgateError,
 )
@@ -68,6 +70,12 @@ class Reply:
             and self.is_authorised
             and self.error.detail.get("sent") is not False
         )
+
+    def drop_token(self) -> None:
+        """Let the next request fetch another access token, if this one had any."""
+        if self.token is not None:
+            with suppress(BrokerUnavailable):
+                self.token.forget()
 
 
 Waited = Mapping[str, float]
@@ -133,13 +141,14 @@ class Waits:
     """The call waits in the ledger.
 
     `spends_try`: the failure is its own fault. `is_retry`: it has failed, whoever was at fault, so
-    it now counts against the budget for retries.
+    it now counts against the budget for retries. `is_former`: the error is that of an earlier try.
     """
 
     error: ErrorPayload
     seconds: float
     spends_try: bool = False
     is_retry: bool = False
+    is_former: bool = False
 
 
 @dataclass(frozen=True)

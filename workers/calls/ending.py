@@ -80,8 +80,9 @@ class Ending:
         *,
         failed: bool = False,
         is_retry: bool = False,
+        is_former: bool = False,
     ) -> None:
-        """Let the call wait."""
+        """Let the call wait. If its error `is_former`, this try met only that of its reply."""
         not_before = now + timedelta(seconds=seconds)
         if not ledger.put_back(
             session,
@@ -95,4 +96,6 @@ class Ending:
         ):
             raise LateWriter
         facts = {"endpoint": self.reply.endpoint or None, "status": self.reply.status}
-        events.call_ended(session, self.claim, "waits", now, error=error, **facts, **self.told)
+        own = self.reply.error.as_dict() if self.reply.error is not None else None
+        met = own if is_former else error
+        events.call_ended(session, self.claim, "waits", now, error=met, **facts, **self.told)

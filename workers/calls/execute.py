@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from sisgate.audit import events as audit
 from sisgate.domain.retries import Blame
 from sisgate.errors import (
-    BrokerUnavailable,
     CredentialError,
     DeferredError,
     MasterKeyMissing,
@@ -153,9 +151,8 @@ def _ask(call: CallContext) -> tuple[Reply, Classification]:
         reply = send.send(call, call.request, call.ends_at, keyring)
         wait_seconds = send.settle(call, reply)
         read = _classify(call, reply, wait_seconds)
-        if read.drops_token and reply.token is not None:
-            with suppress(BrokerUnavailable):
-                reply.token.forget()
+        if read.drops_token:
+            reply.drop_token()
         refused = str(read.refusal["message"]) if read.refusal is not None else None
         is_cut_short = keyring.note(reply, refused=refused)
         if not is_cut_short or read.refusal is None:
@@ -212,7 +209,9 @@ def _not_made(call: CallContext, error: SisgateError) -> None:
     if claim.changes_something:
         # While this worker was suspended, it may have been declared lost and the outcome unknown.
         # But it is known.
-        persist.record(call, reply, Waits(claim.call.error or error.as_dict(), seconds))
+        former = claim.call.error
+        waits = Waits(former or error.as_dict(), seconds, is_former=former is not None)
+        persist.record(call, reply, waits)
     else:
         with runtime.database.write() as session:
             now = runtime.clock.now()

@@ -177,8 +177,11 @@ def _leave(session: Session, ending: Ending, job: Job, now: datetime) -> None:
             ending.finish(session, CallState.FAILED, now, error=error, **spent)
         case Unknown(error):
             ending.finish(session, CallState.UNKNOWN, now, error=error)
-        case Waits(error, seconds, spends_try, is_retry):
-            ending.put_back(session, now, seconds, error, failed=spends_try, is_retry=is_retry)
+        case Waits(error, seconds, spends_try, is_retry, is_former):
+            ending.put_back(
+                session, now, seconds, error, failed=spends_try, is_retry=is_retry,
+                is_former=is_former,
+            )  # fmt: skip
         case RateLimited(error, seconds):
             job.throttled += 1
             if seconds > 0:

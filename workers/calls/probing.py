@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sisgate.breakers.spec import State
 from sisgate.domain.network import Network
-from sisgate.domain.response_class import Outcome, ResponseClass, of_status
+from sisgate.domain.response_class import KeyEffect, Outcome, ResponseClass, of_status
 from sisgate.domain.retries import Blame, Failure
 from sisgate.errors import BrokerUnavailable, NoPermit, PermanentError, SisgateError
 from sisgate.providers.http import HttpRequest
@@ -110,7 +110,8 @@ def in_place_of(call: CallContext) -> None:
         seconds += AFTER_PROBE_SECONDS
     message = f"{call.route.url} was probed first by another request."
     error = call.claim.call.error or {"code": "probed", "message": message}
-    persist.record(call, reply, Waits(error, seconds))
+    is_former = outcome is not Outcome.FAILURE or reply.error is not None
+    persist.record(call, reply, Waits(error, seconds, is_former=is_former))
 
 
 def asks_for_blame(call: CallContext) -> bool:
@@ -172,10 +173,20 @@ def _ask(call: CallContext) -> tuple[Reply, Outcome]:
     keyring = Keyring(call)
     reply = send.send(call, config.dialect.probe_request(), ends_at, keyring)
     send.settle(call, reply)
+    if _is_token_refused(call, reply):
+        reply.drop_token()
     # A refused request says little about the key; a refused token does.
     keyring.note(reply, refused=None)
     keyring.settle(was_accepted=False, is_cut_short=False)
     return reply, outcome_of(reply)
+
+
+def _is_token_refused(call: CallContext, reply: Reply) -> bool:
+    """Whether the provider no longer knows a token that was fetched earlier: it was restarted."""
+    if reply.response is None or reply.token is None or reply.token.is_new:
+        return False
+    refusal = call.config.dialect.classify(reply.response).response_class
+    return refusal.rule.key is KeyEffect.TOKEN_DROPPED
 
 
 def _failures_in_a_row(call: CallContext) -> int:

@@ -13,6 +13,7 @@ import redis
 from sqlalchemy import select
 
 from sisgate.clock import SystemClock, poll_until
+from sisgate.domain.call_results import CALL_OUTCOME
 from sisgate.domain.response_class import Outcome
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import KeyState
@@ -241,14 +242,39 @@ def test_a_mistake_in_the_configuration_ends_the_call_and_blames_no_key(
     assert sis.calls == 0
 
 
-def test_a_key_that_a_probe_finds_refused_is_suspect(make_worker: MakeWorker, sis: Sis) -> None:
-    """As if the call had asked with it itself; and the call fails."""
-    worker = make_worker(f"{OAUTH}\nbreaker = {{{{ fail_max = 1, open_seconds = 0.001 }}}}")
-    sis.token_answer = json_reply({"error": "invalid_client"}, 401)
+OPENS_AT_ONCE = f"{OAUTH}\nbreaker = {{{{ fail_max = 1, open_seconds = 0.001 }}}}"
+
+
+def open_breaker(worker: Worker, sis: Sis) -> None:
+    """Let a call fail: the next one is a probe."""
     breakers = worker.runtime.endpoints(worker.config).breakers
     token = breakers.ask(sis.server.url).token
     assert token is not None
     breakers.report(sis.server.url, token, Outcome.FAILURE)
+
+
+def test_a_probe_that_meets_a_lost_token_has_it_replaced(make_worker: MakeWorker, sis: Sis) -> None:
+    """The next probe and the calls behind it are not refused as well; nothing is filed as error."""
+    worker = make_worker(OPENS_AT_ONCE)
+    assert worker.make(worker.ask()) == "done"
+    sis.restart()
+    open_breaker(worker, sis)
+    job = worker.runtime.gateway.enqueue_request("lincoln", "POST", "/x", timeout=600)
+    assert worker.make(job) == "done"
+    refused, probe, call = sis.server.asked[-4], sis.server.asked[-2], sis.server.asked[-1]
+    assert (sis.given, sis.calls) == (2, 4)
+    assert refused.headers["authorization"] != probe.headers["authorization"]
+    assert call.method == "POST"
+    with worker.runtime.database.read() as session:
+        ended = select(schema.AuditEvent).where(schema.AuditEvent.action == CALL_OUTCOME)
+        assert {(each.detail or {}).get("error") for each in session.scalars(ended)} == {None}
+
+
+def test_a_key_that_a_probe_finds_refused_is_suspect(make_worker: MakeWorker, sis: Sis) -> None:
+    """As if the call had asked with it itself; and the call fails."""
+    worker = make_worker(OPENS_AT_ONCE)
+    sis.token_answer = json_reply({"error": "invalid_client"}, 401)
+    open_breaker(worker, sis)
     job = worker.runtime.gateway.enqueue_request("lincoln", "POST", "/x", timeout=600)
     assert worker.make(job) == "failed"
     assert [key.suspect_at is None for key in worker.keys] == [False]
