@@ -181,12 +181,7 @@ def totals(breaker: Breaker, spec: BreakerSpec, now: int) -> tuple[int, int, int
 def _after_call(
     breaker: Breaker, spec: BreakerSpec, outcome: Outcome, slow: bool, now: int, draw: float
 ) -> Changed:
-    failed = outcome is Outcome.FAILURE
-    breaker = replace(
-        breaker,
-        failures=breaker.failures + 1 if failed else 0,
-        window=_counted(breaker.window, spec, failed, slow, now),
-    )
+    breaker = _count(breaker, spec, outcome, slow, now)
     reason = trip_reason(spec, breaker.failures, *totals(breaker, spec, now))
     return _open(breaker, spec, reason, now, draw) if reason else (breaker, [])
 
@@ -194,6 +189,7 @@ def _after_call(
 def _after_probe(
     breaker: Breaker, spec: BreakerSpec, outcome: Outcome, slow: bool, now: int, draw: float
 ) -> Changed:
+    breaker = _count(breaker, spec, outcome, slow, now)
     if outcome is Outcome.FAILURE:
         return _open(breaker, spec, "probe_failed", now, draw)
     if slow:
@@ -222,12 +218,21 @@ def _move(breaker: Breaker, state: State, reason: str, now: int) -> tuple[Breake
         state=state,
         generation=breaker.generation + 1,
         changed_at_ms=now,
-        failures=0,
         successes=0,
         probe_until_ms=0,
-        window=(),
     )
+    if state is State.CLOSED:  # until then it can be seen what opened it
+        moved = replace(moved, failures=0, window=())
     return moved, Transition(breaker.state, state, reason)
+
+
+def _count(breaker: Breaker, spec: BreakerSpec, outcome: Outcome, slow: bool, now: int) -> Breaker:
+    failed = outcome is Outcome.FAILURE
+    return replace(
+        breaker,
+        failures=breaker.failures + 1 if failed else 0,
+        window=_counted(breaker.window, spec, failed, slow, now),
+    )
 
 
 def _recent(window: tuple[Bucket, ...], spec: BreakerSpec, now: int) -> list[Bucket]:

@@ -16,17 +16,7 @@ local function open(reason)
   breaker.open_until = now + math.floor(lasts)
 end
 
-local function after_probe()
-  if outcome == 'failure' then return open('probe_failed') end
-  if slow then return open('probe_slow') end
-  breaker.successes = breaker.successes + 1
-  if breaker.successes >= spec.success_threshold then
-    move(breaker, 'closed', 'recovered')
-    breaker.closed_at = now
-  end
-end
-
-local function after_call()
+local function count()
   local failed = outcome == 'failure'
   breaker.failures = failed and breaker.failures + 1 or 0
   local calls, failures, slow_calls = totals(breaker)
@@ -39,6 +29,22 @@ local function after_call()
   calls = calls + 1
   if failed then last[3], failures = last[3] + 1, failures + 1 end
   if slow then last[4], slow_calls = last[4] + 1, slow_calls + 1 end
+  return calls, failures, slow_calls
+end
+
+local function after_probe()
+  count()
+  if outcome == 'failure' then return open('probe_failed') end
+  if slow then return open('probe_slow') end
+  breaker.successes = breaker.successes + 1
+  if breaker.successes >= spec.success_threshold then
+    move(breaker, 'closed', 'recovered')
+    breaker.closed_at = now
+  end
+end
+
+local function after_call()
+  local calls, failures, slow_calls = count()
   if breaker.failures >= spec.fail_max then return open('failures') end
   if calls < spec.minimum_calls then return end
   if failures >= spec.failure_rate * calls then return open('failure_rate') end

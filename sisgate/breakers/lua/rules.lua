@@ -34,7 +34,9 @@ end
 local function move(breaker, state, reason)
   changes[#changes + 1] = { breaker.state, state, reason }
   breaker.state, breaker.generation, breaker.changed_at = state, breaker.generation + 1, now
-  breaker.failures, breaker.successes, breaker.probe_until, breaker.window = 0, 0, 0, {}
+  breaker.successes, breaker.probe_until = 0, 0
+  -- What opened it can be seen until it closes.
+  if state == 'closed' then breaker.failures, breaker.window = 0, {} end
 end
 
 local function unpin(breaker, reason)

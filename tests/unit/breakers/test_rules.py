@@ -34,6 +34,20 @@ def test_failures_in_a_row_open_it() -> None:
     assert after(CALM, "fffff").state is State.OPEN
 
 
+def test_what_opened_it_can_be_seen_until_it_closes() -> None:
+    """The failures in a row, those of probes among them, and the window."""
+    breaker = after(CALM, "fffff")
+    assert (breaker.failures, rules.totals(breaker, CALM, NOW)) == (5, (5, 5, 0))
+    due = breaker.open_until_ms
+    for outcome, row in ((Outcome.FAILURE, 6), (Outcome.SUCCESS, 0), (Outcome.SUCCESS, 0)):
+        breaker, token, _ = rules.ask(breaker, CALM, due)
+        assert token is not None
+        breaker, _ = rules.report(breaker, CALM, token, outcome, 1, due, 0.0)
+        assert breaker.failures == row
+        due = max(due, breaker.open_until_ms)
+    assert (breaker.state, breaker.window) == (State.CLOSED, ())
+
+
 def test_a_success_between_begins_the_row_anew() -> None:
     """Only the row counts, as long as the window has too few calls."""
     assert after(CALM, "ffffsffff").state is State.CLOSED
