@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.access.policy import Action, covers_some
+from sisgate.domain.call_results import CallResult
+from sisgate.domain.periods import Period
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway import attention as needs
@@ -19,11 +21,13 @@ from sisgate.gateway.job import own_app, places_of
 from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.gateway.provider_load import ProviderLoad, read_loads
 from sisgate.gateway.usage import read_usage
-from sisgate.ledger import attention, controls
+from sisgate.ledger import attention, controls, rollups
 from sisgate.ledger.keys import list_keys
 from sisgate.ledger.schema import Key
 from sisgate.redis.queues import list_lengths
 from sisgate.settings import ProviderConfig
+
+_COUNTS = ("calls", "failed", "throttled")
 
 MOST_PROVIDERS = 12
 """Providers shown: those with the longest backlog, filled up by name."""
@@ -36,7 +40,8 @@ MOST_HOLDS = 200
 class Dashboard:
     """The fleet at one moment. What cannot be read is None or empty, and `unknown` says why.
 
-    `calls`, `failed` and `throttled` are of the last hours that are counted, since `calls_since`.
+    `calls` are those since `calls_since`, of which `failed` by the provider, as metrics count them:
+    also what could not even be sent. An app is told of its own that were sent.
     `providers` are the busiest of `provider_count`. `drained_at` is when the backlog of each
     priority is worked off, as far as those providers tell; `stuck` are calls queued for those that
     do not, because they take none.
@@ -85,7 +90,7 @@ def read_dashboard(core: Core) -> Dashboard:
         for name, config in sorted(core.configuration.current().providers.items())
         if covers_some(principal, name)
     }
-    since = now - timedelta(hours=1)
+    since = Period.HOUR.begin_of(now - timedelta(hours=1))
     empty = Dashboard(
         now, (), {}, None, {}, {}, (), len(configs), None, None, None, None, None, since, 0, 0, 0,
         (),
@@ -127,17 +132,36 @@ def _with_ledger(
             live = attention.live_by_state(session, own_app(principal), places_of(principal))
             set_by_hand = {each.provider for each in controls.all_set(session)}
             keys = [key for key in list_keys(session) if key.provider in configs]
-        usage = read_usage(core, None, None, board.calls_since, None, "total")
+        counted = _calls(core, board.calls_since)
         needed = list(needs.of_ledger(core))
     except DatabaseUnavailable as error:
         return replace(board, unknown=[*board.unknown, error.message]), set(), ()
     mine = [key for key in keys if core.access.allows(Action.KEYS, key.provider)]
     needed += needs.of_keys(mine, configs, board.at)
     board = replace(
-        board, live_jobs=live, attention=needed, calls=sum(u.calls for u in usage),
-        failed=sum(u.failed for u in usage), throttled=sum(u.throttled for u in usage),
+        board, live_jobs=live, attention=needed, calls=counted["calls"],
+        failed=counted["failed"], throttled=counted["throttled"],
     )  # fmt: skip
     return board, set_by_hand, keys
+
+
+def _calls(core: Core, since: datetime) -> Mapping[str, int]:
+    """Return the calls since then that the caller may see, and how many failed or were throttled.
+
+    Calls are counted without their apps, so an app's own are told from its usage.
+    """
+    if not core.access.require_role(Action.LOOK).sees_all_jobs:
+        usage = read_usage(core, None, None, since, None, "total")
+        return {name: sum(getattr(u, name) for u in usage) for name in _COUNTS}
+    found: Counter[str] = Counter()
+    with core.database.read() as session:
+        for provider, result, calls in rollups.results(session, since):
+            if result is CallResult.NOT_SENT or not core.access.allows(Action.LOOK, provider):
+                continue
+            found["calls"] += calls
+            found["failed"] += calls if result.is_bad else 0
+            found["throttled"] += calls if result is CallResult.THROTTLED else 0
+    return found
 
 
 def _drains(

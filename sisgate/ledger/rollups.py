@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, inspect, select, update
+from sqlalchemy import ColumnElement, func, inspect, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.call_results import CallResult, CallTally
@@ -137,6 +137,14 @@ def ever(session: Session, stages: Sequence[str] = ()) -> Iterator[tuple[TallyKe
     """Yield all calls since the first one; the numbers never fall."""
     for _, counted, tally in _read(session, (Rollup.period == Period.EVER.value,), stages):
         yield counted, tally
+
+
+def results(session: Session, since: datetime) -> Iterator[tuple[str, CallResult, int]]:
+    """Yield how many calls of each provider had each result, in the hours from `since` on."""
+    query = select(Rollup.provider, Rollup.result, func.sum(Rollup.calls))
+    query = query.where(Rollup.period == Period.HOUR.value, Rollup.begin >= since)
+    for provider, result, calls in session.execute(query.group_by(Rollup.provider, Rollup.result)):
+        yield provider, CallResult(result), int(calls)
 
 
 def between(

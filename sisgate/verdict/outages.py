@@ -260,8 +260,8 @@ def _less_certain(finding: Finding, severity: Severity) -> Finding:
 def _evidence(facts: ProviderFacts, failed: _Failed) -> dict[str, object]:
     return {
         **({"part": failed.part} if failed.part else {}),
-        "calls": len(failed.calls),
-        "failed": sum(1 for each in failed.calls if each.failed),
+        "calls": failed.among,
+        "failed": failed.count,
         "unanswered": failed.silent,
         "broke_off": {link.value: count for link, count in failed.links.most_common()},
         "last_good_seconds_ago": next(

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import requests
+
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
+from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
+from sisgate.monitoring.counting import count_next
+from sisgate.testing import GatewayDouble
 from testbed.heartbeats import be_heard
 
 ASKS_PROVIDERS = ("endpoint", "call", "key")
@@ -63,6 +68,25 @@ def test_the_backlog_is_worked_off_by_priority_unless_nobody_takes_calls(gateway
     gateway.providers.control("north").pause(actor="ada")
     board = gateway.fleet.dashboard()
     assert (board.stuck[Priority.LOW], board.drained_at) == (15, {})
+
+
+def test_what_could_not_even_be_sent_has_failed() -> None:
+    """On the board, at the breaker, and in the evidence of the verdict."""
+    with GatewayDouble() as double:
+        double.answer("skyward", "*", error=requests.ConnectTimeout())
+        double.gateway.enqueue_request("skyward", "GET", "/x")
+        double.work()
+        for _ in range(20):
+            double.move(5)
+        double.admin.audit.seal()
+        assert count_next(double.admin.context.database)
+        board = double.admin.fleet.dashboard()
+        assert board.calls == board.failed >= 5
+        (endpoint,) = double.admin.providers.breakers("skyward").standings()
+        assert endpoint.breaker.state is not State.CLOSED
+        assert endpoint.breaker.failures_in_a_row >= 5
+        trouble = double.admin.why("skyward").findings[0]
+        assert trouble.evidence["failed"] == trouble.evidence["calls"] >= 1
 
 
 def test_the_same_trouble_of_many_providers_is_told_once(gateway: Gateway) -> None:
