@@ -49,7 +49,8 @@ def read_drains(
 ) -> tuple[Drains, Sequence[int]]:
     """Return when the work of each priority is worked off, and the shape of the longest window.
 
-    A priority without work is left out; so are all while nobody works it off.
+    A priority without work is left out; so are all while nobody works it off, or nobody knows
+    whether the provider answers again.
     """
     with core.database.read() as session:
         backlogs = workload.backlogs(session, config.name)
@@ -58,7 +59,8 @@ def read_drains(
     if outlook is None:
         return {}, ()
     shape, held = shape_of(outlook, parts), _held_until(outlook, hold, core.clock.now())
-    if held is None or obstacles:
+    has_failed = hold is not None and hold.reason == "breaker" and not hold.by_hand
+    if held is None or obstacles or has_failed:
         return {}, shape
     left = {priority: sum(each.equal) for priority, each in backlogs.items()}
     waiting = [priority for priority in Priority if left[priority]]

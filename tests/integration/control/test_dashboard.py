@@ -82,6 +82,9 @@ def test_what_could_not_even_be_sent_has_failed() -> None:
         assert count_next(double.admin.context.database)
         board = double.admin.fleet.dashboard()
         assert board.calls == board.failed >= 5
+        (load,) = (each for each in board.providers if each.overview.name == "skyward")
+        assert load.hold is not None
+        assert (load.hold.reason, load.drains) == ("breaker", {})
         (endpoint,) = double.admin.providers.breakers("skyward").standings()
         assert endpoint.breaker.state is not State.CLOSED
         assert endpoint.breaker.failures_in_a_row >= 5
