@@ -93,7 +93,8 @@ def _prove(
             page = NewCall(Purpose.PAGE, one.row.id, beyond, look=one.row.looks)
             call_queue.plan(session, job, [page], now)
         elif absent and not one.verdict.proven and one.full_passes < 2:
-            _reread(session, job, one.row, now)
+            why = "records are missing from it, and its pages alone do not prove that"
+            _reread(session, job, one.row, why, now)
         else:
             continue
         planned = True
@@ -223,7 +224,7 @@ def _read_again(session: Session, job: Job, judged: Sequence[_Judged], now: date
     for one in judged:
         verdict, row = one.verdict, one.row
         if verdict.reread:
-            _reread(session, job, row, now)
+            _reread(session, job, row, verdict.reason or "it changed while it was read", now)
             planned = True
             continue
         new = [
@@ -247,8 +248,12 @@ def _read_again(session: Session, job: Job, judged: Sequence[_Judged], now: date
     return planned
 
 
-def _reread(session: Session, job: Job, row: ListingRow, now: datetime) -> None:
+def _reread(session: Session, job: Job, row: ListingRow, why: str, now: datetime) -> None:
     row.looks += 1
+    told = f"The list {row.name} was read again, because {why}."
+    note = job.note or ""
+    if told not in note and note.count(" was read again, ") < NAMED:
+        job.note = " ".join(filter(None, [job.note, told]))
     start.begin_listing(session, job, row, now)
 
 

@@ -190,7 +190,7 @@ def _details(
         ("also answered", counted(status.shared, "more request") if status.shared else None),
         ("throttled", f"{number(status.throttled)} of them" if status.throttled else None),
         ("calls", calls or "none planned yet"),
-        ("records", f"{number(status.rows_seen)} read, {_changed(status)}"),
+        ("records", f"{number(status.rows_seen)} rows read, {_changed(status)}"),
         ("complete", status.complete),
         ("note", status.note),
         ("trace", status.trace),

@@ -148,6 +148,7 @@ def test_a_server_that_always_gives_the_whole_list_is_read(
         del rows[length // 2]
         status = worker.sync(mode="full")
         assert (status.state, status.deleted) == ("done", 1), status.note or status.error
+        assert "was read again, because records are missing from it" in (status.note or "")
 
 
 @pytest.mark.parametrize("length", [1, 2, 40, 95])
