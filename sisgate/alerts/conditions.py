@@ -32,7 +32,7 @@ HOLDING = frozenset(
 CONSEQUENCES = frozenset(
     {
         Trouble.QUOTA_SPENT, Trouble.APP_FLOOD, Trouble.DATA_STALE, Trouble.PROVIDER_SLOW,
-        Trouble.WORKERS_BUSY, "metric", "silent", "burn_rate", "errors",
+        Trouble.WORKERS_BUSY, Trouble.DATASET_FAILS, "metric", "silent", "burn_rate", "errors",
     }
 )  # fmt: skip
 """Causes that follow from those."""

@@ -36,6 +36,7 @@ class LedgerFacts:
     waiting: Mapping[str, Sequence[WaitingCalls]] = field(default_factory=dict)
     failed: Mapping[str, Sequence[ErrorRow]] = field(default_factory=dict)
     held: Mapping[str, Sequence[Job]] = field(default_factory=dict)
+    failed_syncs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
     running: Mapping[str, Sequence[RunningAttempt]] = field(default_factory=dict)
     keys: Mapping[str, Sequence[Key]] = field(default_factory=dict)
     rotation_failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -49,8 +50,7 @@ def read_ledger_facts(core: Core, names: Sequence[str]) -> LedgerFacts:
     try:
         with core.database.read() as session:
             asked = names if len(names) == 1 else None
-            since = core.clock.now() - RECENT
-            ledger = _of_session(session, since, asked)
+            ledger = _of_session(session, core.clock.now(), asked)
             ledger.seconds = _trip(core.clock, session)
     except DatabaseUnavailable as error:
         return LedgerFacts(error=error.message, seconds=core.clock.monotonic() - begun)
@@ -63,13 +63,15 @@ def _trip(clock: Clock, session: Session) -> float:
     return clock.monotonic() - begun
 
 
-def _of_session(session: Session, since: datetime, asked: Sequence[str] | None) -> LedgerFacts:
+def _of_session(session: Session, now: datetime, asked: Sequence[str] | None) -> LedgerFacts:
+    since = now - RECENT
     return LedgerFacts(
         controls={each.provider: each for each in controls.all_set(session)},
         contacts=recent_work.contacts(session, since),
         waiting=_by_provider(recent_work.waiting(session, asked)),
         failed=_by_provider(recent_work.failed_jobs(session, since, asked)),
         held=_by_provider(recent_work.held_syncs(session, asked)),
+        failed_syncs=_by_provider(recent_work.failed_syncs(session, now, asked)),
         running=_by_provider(recent_work.running(session)),
         keys=_by_provider(list_keys(session, asked[0] if asked else None)),
         rotation_failures=rotation_failures(session, asked[0] if asked else None),

@@ -29,6 +29,7 @@ from sisgate.verdict.facts import (
     RECENT_SECONDS,
     AppBacklog,
     ByHand,
+    FailedSync,
     HeldSync,
     KeyStanding,
     Link,
@@ -79,6 +80,12 @@ def link_of(error: Mapping[str, Any]) -> Link:
 def held_sync(job: Job) -> HeldSync:
     """Return a held sync as a fact."""
     return HeldSync(job.id, job.resource or "", job.note)
+
+
+def failed_sync(job: Job) -> FailedSync:
+    """Return a sync that failed as a fact."""
+    error = job.error or {}
+    return FailedSync(job.id, job.resource or "", str(error.get("code", "")), error.get("status"))
 
 
 def lost_among(liveness: Liveness, running: Sequence[RunningAttempt], now: datetime) -> int:
@@ -153,6 +160,7 @@ class ProviderReader:
             keys=[self._key(key) for key in ledger.keys.get(name, ()) if key.state in USABLE],
             warn_before_seconds=config.rotation.warn_before.total_seconds(),
             held=[held_sync(job) for job in ledger.held.get(name, ())],
+            failed_syncs=[failed_sync(job) for job in ledger.failed_syncs.get(name, ())],
             workers=self._workers(name),
             backlog=self._backlog(name),
             running_seconds=[(self._now - each.started_at).total_seconds() for each in running],

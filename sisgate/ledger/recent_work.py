@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from sisgate.domain.states import CallState, JobKind, JobState
-from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.datasets import ASK_AGAIN, REFUSED
+from sisgate.ledger.schema import Attempt, Call, Dataset, Job
 from sisgate.ledger.states import is_in, is_still, job_is_live, live_call
 
 MOST_WAITING = 1000
@@ -269,6 +270,41 @@ def held_syncs(
         _among(Job.provider, providers),
         true() if resource is None else Job.resource == resource,
         ~superseded,
+    )
+    return list(session.scalars(query.order_by(Job.ended_at.desc()).limit(SAMPLE)))
+
+
+def failed_syncs(
+    session: Session, now: datetime, providers: Sequence[str] | None = None
+) -> list[Job]:
+    """Return the newest sync of each dataset, if it failed lately and no other try helps.
+
+    Datasets that a provider does not offer are left out, see `datasets.absent`.
+    """
+    later = aliased(Job)
+    is_settled = (
+        select(later.id)
+        .where(
+            later.provider == Job.provider,
+            later.resource == Job.resource,
+            later.ended_at > Job.ended_at,
+            is_still(later.state, JobState.DONE, JobState.HELD, JobState.FAILED),
+        )
+        .exists()
+    )
+    read = select(Dataset.resource).where(
+        Dataset.provider == Job.provider, Dataset.synced_at.is_not(None)
+    )
+    is_refused = func.coalesce(Job.error["status"].as_integer(), 0).in_(REFUSED)
+    is_absent = is_refused & ~read.where(Dataset.resource == Job.resource).exists() & read.exists()
+    query = select(Job).where(
+        is_in(Job.state, JobState.FAILED),
+        Job.accepted_at > now - ASK_AGAIN,
+        Job.kind == JobKind.SYNC,
+        ~Job.dead,
+        _among(Job.provider, providers),
+        ~is_settled,
+        ~is_absent,
     )
     return list(session.scalars(query.order_by(Job.ended_at.desc()).limit(SAMPLE)))
 

@@ -152,6 +152,7 @@ DEFAULT_RULES = {
     "ledger-slow": _rule("ledger_slow", after="1m"),
     "quota": _rule("quota_spent", "app_flood", "limit_by_hand", after="5m", severity="warning"),
     "held-sync": _rule("sync_held", severity="warning"),
+    "datasets": _rule("dataset_fails", severity="warning"),
     "fleet": _rule(
         "clocks_differ", "versions_differ", "configuration_lags", "configuration_not_understood",
         "configuration_files_differ", "configuration_unversioned", "access_differs",

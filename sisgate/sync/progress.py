@@ -27,6 +27,9 @@ from sisgate.sync.pages import Earlier, Edges, after_repeat, following
 
 CODE = "rows_unusable"
 
+FILTER_REFUSED = "the provider refused the filter"
+"""Why a list is read in full: a guess until that has been tried."""
+
 NAMED = 5
 """How many flaws are named; the others are counted."""
 
@@ -157,6 +160,10 @@ def record_page(
                 on_file.remember(session, dataset, noted, together, dataset.generation)
 
 
+def _note(why: str) -> str:
+    return f"Read in full, because {why}."
+
+
 def restart_full(
     session: Session,
     job: Job,
@@ -166,7 +173,7 @@ def restart_full(
     now: datetime,
 ) -> None:
     """Abandon the filter and read the whole list in the same job."""
-    job.note = f"Read in full, because {why}."
+    job.note = _note(why)
     call_queue.withdraw(session, job.id, now)
     start.begin_full(session, job, config, dataset, now)
 
@@ -179,6 +186,14 @@ def give_up_filter(
     dataset = datasets.lock(session, job.provider, job.resource)
     dataset.filter_works = False
     restart_full(session, job, config, dataset, why, now)
+
+
+def take_back_filter(session: Session, job: Job) -> None:
+    """Forget that a filter was refused, if the whole list was refused as well."""
+    if job.resource is None or job.rows_seen or job.note != _note(FILTER_REFUSED):
+        return
+    datasets.lock(session, job.provider, job.resource).filter_works = None
+    job.note = None
 
 
 def use_fallback(

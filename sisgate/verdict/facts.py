@@ -153,6 +153,16 @@ class HeldSync:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedSync:
+    """The newest sync of a dataset, if it failed and no other try helps; as `MetError`."""
+
+    job: str
+    resource: str
+    code: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServingWorker:
     """A live worker of a provider."""
 
@@ -190,6 +200,7 @@ class ProviderFacts:
     keys: Sequence[KeyStanding] = ()
     warn_before_seconds: float = 0.0
     held: Sequence[HeldSync] = ()
+    failed_syncs: Sequence[FailedSync] = ()
     workers: Sequence[ServingWorker] = ()
     running_seconds: Sequence[float] = ()
     lost: int = 0

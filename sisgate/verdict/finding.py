@@ -44,6 +44,7 @@ class Trouble(StrEnum):
     DATA_STALE = "data_stale"
     NEVER_READ = "never_read"
     DATASET_ABSENT = "dataset_absent"
+    DATASET_FAILS = "dataset_fails"
     JOB_FAILED = "job_failed"
     JOB_CANCELLED = "job_cancelled"
     OUTCOME_UNKNOWN = "outcome_unknown"

@@ -263,13 +263,17 @@ def held(job: str, provider: str, resource: str, note: str | None) -> Finding:
 def _refused(job: JobFacts, status: object, certainty: Certainty) -> Finding:
     if job.resource is None:
         party, what = Party("app", job.app), f"what {job.app} asked for"
+        remedy = f"Correct the request, or ask the operator of {job.provider}."
     else:
         party, what = Party("provider", job.provider), f"to give {job.resource}"
+        remedy = (
+            f"Ask the operator of {job.provider} to let it be read; then `sisgate sync "
+            f"{job.provider} {job.resource}` reads it."
+        )
     with_what = f": {status}" if status else ""
     return _finding(
         job, Trouble.REQUESTS_REFUSED, party, Severity.STOPS, certainty,
-        f"the provider refused {what}{with_what}",
-        f"Correct the request, or ask the operator of {job.provider}.",
+        f"the provider refused {what}{with_what}", remedy,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from sisgate.verdict.holds import holds, of_obstacle
 from sisgate.verdict.jobs import held, of_job
 from sisgate.verdict.outages import doubt, failures
 from sisgate.verdict.parts import about
-from sisgate.verdict.refusals import expired, keys_ending, refusals
+from sisgate.verdict.refusals import expired, failing_datasets, keys_ending, refusals
 from sisgate.verdict.slowness import slowness
 
 OUTAGES = frozenset(
@@ -123,6 +123,7 @@ def _of_provider(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
         yield replace(
             held(each.job, facts.name, each.resource, each.note), severity=Severity.WARNS
         )  # fmt: skip
+    yield from failing_datasets(facts.name, facts.failed_syncs)
 
 
 def _of_dataset(

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from sisgate.domain.figures import counted, duration
 from sisgate.domain.sentences import inside
-from sisgate.verdict.facts import KeyStanding, ProviderFacts, RecentCall
+from sisgate.liveness.obstacles import listed
+from sisgate.verdict.facts import FailedSync, KeyStanding, ProviderFacts, RecentCall
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.outages import current_errors
 from sisgate.verdict.parts import FEWEST, newest
@@ -146,6 +147,27 @@ def _settings(facts: ProviderFacts) -> Iterator[Finding]:
         "who changed it, and when.",
         {"jobs": len({each.job for each in wrong}), "job": wrong[0].job},
         facts.name,
+    )
+
+
+def failing_datasets(provider: str, failed: Sequence[FailedSync]) -> Iterator[Finding]:
+    """Yield the datasets of a provider whose syncs fail, and that no other try will bring."""
+    if not failed:
+        return
+    names = sorted({each.resource for each in failed})
+    reasons = sorted(
+        {f"it answered {each.status}" if each.status else each.code for each in failed}
+    )
+    yield Finding(
+        Trouble.DATASET_FAILS,
+        Party("provider", provider),
+        Severity.WARNS,
+        Certainty.LIKELY,
+        f"{listed(names)} of {provider} cannot be read: {listed(reasons)}",
+        f"`sisgate why {provider}/{names[0]}` says why. Once that is mended, `sisgate sync "
+        f"{provider} {names[0]}` reads it.",
+        {"datasets": names, "job": failed[0].job},
+        provider,
     )
 
 

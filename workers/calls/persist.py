@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState, JobKind, JobState
-from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
+from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired, ProviderRefused
 from sisgate.ledger import access, call_queue, controls, job_calls, jobs, redelivery
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.schema import Job
@@ -202,10 +202,12 @@ def _follow(session: Session, ending: Ending, job: Job, now: datetime) -> None:
         case ReadOtherwise(_, plans) if plans is not None:
             progress.use_fallback(session, ending.claim, job, plans, now)
         case ReadOtherwise() if job.mode == "incremental":
-            why = "the provider refused the filter"
+            why = progress.FILTER_REFUSED
             progress.give_up_filter(session, job, ending.call.config, why, now)
         case Fails(error, tries):
             error = {**error, "call": ending.claim.call.id}
+            if error.get("code") == ProviderRefused.code:
+                progress.take_back_filter(session, job)
             jobs.end(session, job, JobState.FAILED, now, error=error, dead=tries is not None)
         case Unknown(error):
             error = {**error, "call": ending.claim.call.id}

@@ -17,8 +17,8 @@ from sisgate.ledger.call_outcomes import EndedCall
 from sisgate.monitoring.counting import tallied
 from testbed.scene import INTERVAL_SECONDS, Scene, Stage
 from testbed.troubles import of_providers
-from testbed.troubles.syncs import sync
-from testbed.troubles.trouble import Trouble
+from testbed.troubles.syncs import lists, schools, sync
+from testbed.troubles.trouble import Trouble, answers
 from workers.maintenance import audit
 
 CONFIG = """
@@ -129,6 +129,34 @@ def test_syncs_that_are_held_or_missed(scene: Scene) -> None:
 def ends_but(scene: Scene, rule: str) -> None:
     """Evaluate until nothing but one rule fires."""
     judge(scene, lambda: set(alerts(scene)) == {rule})
+
+
+def test_a_dataset_that_is_refused_for_good(scene: Scene) -> None:
+    """Its provider is not well, and people are told, until it is read again."""
+    at, district = Trouble(scene, "adams", 0), scene.districts["adams"]
+    good = lists(schools(4), district.answer)
+    district.answer = good
+    sync(at, "orgs")
+    district.answer = answers(403)
+    sync(at, "orgs")
+    judge(scene, lambda: "datasets" in alerts(scene))
+    alert = alerts(scene)["datasets"]
+    assert (alert.severity, alert.subject, alert.cause) == ("warning", "adams", "dataset_fails")
+    assert alert.message == "orgs of adams cannot be read: it answered 403"
+    verdict = scene.gateway.why("adams")
+    assert verdict.standing != "well"
+    assert "dataset_fails" in {each.cause for each in verdict.findings}
+    assert "dataset_fails" in {each.cause for each in scene.gateway.why().findings}
+    (advice,) = {
+        each.remedy
+        for each in scene.gateway.why("adams/orgs").findings
+        if each.cause == "requests_refused"
+    }
+    assert advice.startswith("Ask the operator of adams")
+    assert any(each.subject == "alerts" for each in scene.gateway.fleet.dashboard().attention)
+    district.answer = good
+    sync(at, "orgs")
+    judge(scene, lambda: "datasets" not in alerts(scene))
 
 
 def test_budgets_and_errors(scene: Scene) -> None:

@@ -76,6 +76,19 @@ def test_a_mass_of_rows_marked_as_deleted_is_held(
     assert len(worker.changes(cursor)) == marked
 
 
+def test_a_refused_dataset_is_not_a_refused_filter(
+    make_worker: MakeWorker, provider: Provider
+) -> None:
+    """The note does not say that it was read, and the filter is used again once it is allowed."""
+    worker, rows = make_worker(), users(3, dateLastModified=STALE)
+    synced(provider, worker, rows)
+    provider.answer = lambda _: Answered({"message": "no"}, 403)
+    status = worker.sync(mode="auto")
+    assert (status.state, status.note) == ("failed", None)
+    provider.answer = listing(rows)
+    assert worker.sync(mode="auto").mode == "incremental"
+
+
 def test_all_kinds_of_deletion_in_a_sync_are_one_sum(
     make_worker: MakeWorker, provider: Provider
 ) -> None:
