@@ -12,7 +12,7 @@ from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.settings.alerts import AlertRule
 from sisgate.verdict.finding import Finding, Severity, Trouble
 from sisgate.verdict.holds import of_obstacle
-from sisgate.verdict.judgement import findings_of
+from sisgate.verdict.judgement import OUTAGES, findings_of
 
 BLINDING = frozenset(
     {"redis_unreachable", "redis_refuses_writes", "ledger_unreachable", "schema_behind"}
@@ -123,10 +123,13 @@ def _inhibited(
         each.cause in HOLDING and each.severity is Severity.STOPS for each in own
     ) or any(each.cause == Trouble.NETWORK_DOWN for each in own)  # fmt: skip
     is_spent = any(each.cause in SPENT for each in own)
+    is_out = any(each.cause in OUTAGES for each in own)
     for each in conditions:
         is_consequence = holds and each.cause in CONSEQUENCES
         if each.cause == "metric" and each.evidence["metric"] in WAITS:
             is_consequence = is_consequence or is_spent
+        if each.cause == "burn_rate":
+            is_consequence = is_consequence or is_out
         if each.cause == Trouble.DATA_STALE:
             is_consequence = is_consequence or not is_scheduled
         yield replace(each, inhibited=True) if is_consequence else each

@@ -100,7 +100,10 @@ def _provider(document: Json) -> ProviderSlaState:
 
 
 def _level(document: Json) -> ServiceLevelState:
-    given = {"kind", "resource", "target", "bound_seconds", "total", "bad", "observed_seconds"}
+    given = {
+        "kind", "resource", "target", "bound_seconds", "total", "bad", "observed_seconds",
+        "known_share",
+    }  # fmt: skip
     measured = [
         {
             name: value

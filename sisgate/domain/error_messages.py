@@ -19,11 +19,11 @@ THEIRS = frozenset(
 """Codes of errors whose message is the provider's own."""
 
 _WORDS = """
-a access account already an and answered any api are at authentication authorization authorized
+a access account already an and answered any api app are at authentication authorization authorized
 bad be been by call calls cannot client closed conflict connection contact content could
 credentials data database day denied did disabled does down duplicate empty endpoint error
 exceeded exist exists expected expired failed failure field fields filter for forbidden format
-found from gateway have header host hour id identifier in incorrect internal invalid is it key
+found from gateway has have header host hour id identifier in incorrect internal invalid is it key
 later length license limit limited limits locked maintenance malformed many match media method
 minute missing must no not null object of offset on only operation or out page parameter
 parameters password path per permission permissions please plugin policy privilege privileges
@@ -43,6 +43,8 @@ _ID = re.compile(r"\b(?=\w*\d)[\w-]{6,}\b")
 _NUMBER = re.compile(r"\d[\d.,:]*")
 _GAPS = re.compile(rf"{GAP}(?:[\s,;:.]*{GAP})+")
 _WORD = re.compile(r"[^\W\d_]+|\S")
+_PREFACE = re.compile(r"^The provider answered \d+: ")
+"""Our own words before the provider's, which say no more than the status."""
 
 
 def without_values(code: str, message: str) -> str:
@@ -56,7 +58,8 @@ def without_values(code: str, message: str) -> str:
     text = " ".join(message.split())
     if code in THEIRS:
         # In lower case, because a name may be a word, too.
-        words = [w.lower() if w.lower() in VOCABULARY else GAP for w in _WORD.findall(text)]
+        found = [w.lower() for w in _WORD.findall(_PREFACE.sub("", text)) if w not in ".,;:!"]
+        words = [word if word in VOCABULARY else GAP for word in found]
         text = " ".join(words)
     for pattern in (_URL, _QUOTED, _ID, _NUMBER):
         text = pattern.sub(GAP, text)

@@ -48,13 +48,13 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 
 def budget_left(share: float | None) -> str:
-    """Return what is left of an error budget; of one that is overspent, how many times over.
+    """Return what is left of an error budget; of one that is used up, how many times over.
 
     >>> [budget_left(share) for share in (0.25, 0.0, -21.5, None)]
-    ['25%', '0%', 'none, spent 22.5 times', '-']
+    ['25%', '0%', 'none (used 22.5 times)', '-']
     """
     if share is not None and share < 0:
-        return f"none, spent {1 - share:,.1f} times"
+        return f"none (used {1 - share:,.1f} times)"
     return percent(share, 2)
 
 

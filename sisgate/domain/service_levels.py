@@ -1,7 +1,7 @@
 """Measuring objectives: how much of what was allowed to be bad was bad. Pure.
 
-An objective asks for a share of good events, or of good time. What it leaves is the error budget.
-The burn rate tells how fast it is used: at 1 it lasts exactly for the window (Google, The Site
+An objective asks for a share of good events, or of good time. What it leaves is the error budget:
+that of the whole span, also where only its end is known. The burn rate tells how fast it is used: at 1 it lasts exactly for the window (Google, The Site
 Reliability Workbook, chapter 5, 2018).
 """
 
@@ -32,7 +32,8 @@ class Measurement:
 
     `target` is the share that must be good, and `bound_seconds` what good means for latency and
     freshness. `total` and `bad` are calls, or seconds; without any `total` nothing is known.
-    `observed_seconds` is the latency that the same share of calls did not exceed.
+    `observed_seconds` is the latency that the same share of calls did not exceed. `known_share` is
+    the share of the span that was measured: less than 1 of one that began before there were calls.
     """
 
     kind: ObjectiveKind
@@ -42,6 +43,7 @@ class Measurement:
     total: float
     bad: float
     observed_seconds: float | None = None
+    known_share: float = 1.0
 
     @property
     def objective(self) -> str:
@@ -60,9 +62,14 @@ class Measurement:
         return 1 - self.bad / self.total if self.total else None
 
     @property
+    def is_partial(self) -> bool:
+        """Whether much less than the span was measured."""
+        return bool(self.total) and self.known_share < 0.95
+
+    @property
     def is_met(self) -> bool | None:
-        """Whether the objective is met, None if nothing is known."""
-        return None if self.good_share is None else self.good_share >= self.target
+        """Whether no more was bad than the span allows, None if nothing is known."""
+        return None if self.burn_rate is None else self.burn_rate <= 1
 
     @property
     def burn_rate(self) -> float | None:
@@ -70,8 +77,16 @@ class Measurement:
 
         >>> Measurement(ObjectiveKind.AVAILABILITY, None, 0.99, None, 1000, 20).burn_rate
         2.0
+        >>> Measurement(
+        ...     ObjectiveKind.AVAILABILITY, None, 0.99, None, 1000, 20, known_share=0.5
+        ... ).burn_rate
+        1.0
         """
-        return round(self.bad / self.total / (1 - self.target), 6) if self.total else None
+        if not self.total:
+            return None
+        # As many calls as were measured are expected of the rest of the span.
+        expected = self.total / self.known_share
+        return round(self.bad / expected / (1 - self.target), 6)
 
     @property
     def budget_left(self) -> float | None:
@@ -89,6 +104,7 @@ class Measurement:
             "bad": round(self.bad, 3),
             "good_share": self.good_share,
             "observed_seconds": self.observed_seconds,
+            "known_share": round(self.known_share, 6),
             "is_met": self.is_met,
             "burn_rate": self.burn_rate,
             "budget_left": self.budget_left,

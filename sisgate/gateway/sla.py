@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,9 @@ WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "30d": timedelt
 
 FEW, KEPT_SECONDS = 500, 60.0
 """The service levels of more providers than so many are kept for so long."""
+
+FEWEST = 20
+"""Fewer calls, or seconds, in a span say nothing about a burn rate."""
 
 STAGES = ("provider", "queue")
 
@@ -99,8 +102,8 @@ class ServiceLevels:
     def burn_rates(self, spans: Sequence[timedelta]) -> Mapping[str, Mapping[str, float]]:
         """Return by provider how fast each error budget burns, the least of spans that end now.
 
-        Of calls only: the budget of fresh data is that of a month. Objectives of which nothing is
-        known in one of the spans are left out.
+        Of calls only: the budget of fresh data is that of a month. Objectives of which hardly
+        anything is known in one of the spans are left out.
         """
         self._core.access.require(Action.ADMINISTER)
         fleet, now = self._core.configuration.current(), self._core.clock.now()
@@ -116,9 +119,14 @@ class ServiceLevels:
                 # Most of thousands are idle: of them nothing is known, in longer spans neither.
                 configs = [c for c in configs if found[c.name].counts or found[c.name].down]
                 for config in configs:
-                    for each in _level(fleet, config, found[config.name]).measurements:
-                        if each.resource is None and each.burn_rate is not None:
-                            rates[config.name][each.kind.value].append(each.burn_rate)
+                    known = replace(found[config.name], known_since=None)
+                    burning = _burn_rates(_level(fleet, config, known))
+                    if any(rate > 1 for rate in burning.values()):
+                        # Only then it matters whether the span began before there were calls.
+                        known = replace(known, known_since=rollups.first(session, config.name))
+                        burning = _burn_rates(_level(fleet, config, known))
+                    for kind, rate in burning.items():
+                        rates[config.name][kind].append(rate)
         return {
             name: {kind: min(each) for kind, each in kinds.items() if len(each) == len(spans)}
             for name, kinds in rates.items()
@@ -158,11 +166,18 @@ class ServiceLevels:
         levels: defaultdict[str, dict[str, ServiceLevel]] = defaultdict(dict)
         with self._core.database.read() as session:
             reads = self._reads(session, fleet, configs, now)
-            for window, length in WINDOWS.items():
-                found = self._evidence(session, configs, now - length, now, now, reads)
-                for config in configs:
-                    level = _level(fleet, config, found[config.name])
-                    levels[config.name][window] = level
+            by_window = {
+                window: self._evidence(session, configs, now - length, now, now, reads)
+                for window, length in WINDOWS.items()
+            }
+        longest = by_window["30d"]
+        for window, found in by_window.items():
+            for config in configs:
+                # An hour that begins without a call is known all the same, if there were some ever.
+                known = replace(
+                    found[config.name], known_since=longest[config.name].known_since
+                )
+                levels[config.name][window] = _level(fleet, config, known)
         return [
             ProviderSla(config.name, not _objectives(fleet, config).is_empty, levels[config.name])
             for config in configs
@@ -203,10 +218,12 @@ class ServiceLevels:
     ) -> Mapping[str, Evidence]:
         only = configs[0].name if len(configs) == 1 else None
         counts: defaultdict[str, dict[tuple[CallResult, str], CallTally]] = defaultdict(dict)
-        for _, key, tally in rollups.between(
+        first: dict[str, datetime] = {}
+        for begin, key, tally in rollups.between(
             session, since, until, now, provider=only, stages=STAGES
         ):
             _add(counts[key.provider], key.result, key.resource, tally)
+            first[key.provider] = min(begin, first.get(key.provider, begin))
         changes = breaker_changes.before(session, until, only)
         return {
             config.name: Evidence(
@@ -224,6 +241,7 @@ class ServiceLevels:
                 if config.name in changes
                 else [],
                 reads.get(config.name, {}),
+                first.get(config.name),
             )
             for config in configs
         }
@@ -246,6 +264,14 @@ def _level(fleet: FleetConfiguration, config: ProviderConfig, evidence: Evidence
     objectives = _objectives(fleet, config)
     calendar = fleet.calendars[objectives.calendar].school_time if objectives.calendar else None
     return service_level(config.name, objectives, calendar, evidence)
+
+
+def _burn_rates(level: ServiceLevel) -> Mapping[str, float]:
+    return {
+        each.kind.value: each.burn_rate
+        for each in level.measurements
+        if each.resource is None and each.total >= FEWEST and each.burn_rate is not None
+    }
 
 
 def _month_of(month: str | None, now: datetime) -> tuple[datetime, datetime]:

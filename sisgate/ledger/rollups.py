@@ -6,7 +6,7 @@ All periods that a call belongs to are written with it, so each can be read by i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, func, inspect, select, update
@@ -131,6 +131,18 @@ def _read(
         }
         counted = TallyKey(provider, endpoint, CallResult(result), priority, resource)
         yield begin, counted, CallTally(calls, rows, latencies)
+
+
+def first(session: Session, provider: str) -> datetime | None:
+    """Return when the first call of a provider was counted, as well as is still known."""
+    of_provider = select(func.min(Rollup.begin)).where(Rollup.provider == provider)
+    found, end = None, datetime.max.replace(tzinfo=UTC)
+    for period in (Period.DAY, Period.HOUR, Period.MINUTE):
+        begin = session.scalar(of_provider.where(Rollup.period == period.value))
+        if begin is None or begin >= end:
+            break  # the first of the shorter periods are kept no more
+        found, end = begin, begin + period.length
+    return found
 
 
 def ever(session: Session, stages: Sequence[str] = ()) -> Iterator[tuple[TallyKey, CallTally]]:

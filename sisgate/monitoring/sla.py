@@ -24,7 +24,8 @@ LATENCIES = {ObjectiveKind.LATENCY_P95: 0.95, ObjectiveKind.LATENCY_P99: 0.99}
 class Evidence:
     """What is known of a provider within a span: its calls, its downtime, reads of its datasets.
 
-    `read_at` are times by dataset, ascending, with the last one before the span.
+    `read_at` are times by dataset, ascending, with the last one before the span. `known_since` is
+    when its first call was counted, None for before the span.
     """
 
     since: datetime
@@ -32,6 +33,17 @@ class Evidence:
     counts: Counts
     down: Sequence[Span] = ()
     read_at: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    known_since: datetime | None = None
+
+    @property
+    def known_seconds(self) -> float:
+        """How long of the span its calls were counted."""
+        return (self.until - max(self.since, self.known_since or self.since)).total_seconds()
+
+    @property
+    def known_share(self) -> float:
+        """The same as a share of the span; 1 if it is too short to tell."""
+        return self.known_seconds / (self.until - self.since).total_seconds() or 1.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +145,7 @@ def _of_calls(
     for kind, target in LATENCIES.items():
         bound = getattr(objectives, kind.value)
         if bound is not None:
-            yield _latency(kind, target, bound, resource, latencies)
+            yield _latency(kind, target, bound, resource, latencies, evidence.known_share)
 
 
 def _availability(
@@ -145,11 +157,11 @@ def _availability(
     """
     good = sum(tally.calls for (result, _), tally in counts.items() if result.is_good)
     bad = sum(tally.calls for (result, _), tally in counts.items() if result.is_bad)
-    kind, seconds = ObjectiveKind.AVAILABILITY, (evidence.until - evidence.since).total_seconds()
-    down = seconds_of(iter(evidence.down))
-    if down / seconds > (bad / (good + bad) if good + bad else 0):
-        return Measurement(kind, resource, target, None, seconds, down)
-    return Measurement(kind, resource, target, None, good + bad, bad)
+    kind, seconds = ObjectiveKind.AVAILABILITY, evidence.known_seconds
+    down, known = min(seconds, seconds_of(iter(evidence.down))), evidence.known_share
+    if down and down / seconds > (bad / (good + bad) if good + bad else 0):
+        return Measurement(kind, resource, target, None, seconds, down, known_share=known)
+    return Measurement(kind, resource, target, None, good + bad, bad, known_share=known)
 
 
 def _latency(
@@ -158,6 +170,7 @@ def _latency(
     bound: timedelta,
     resource: str | None,
     latencies: LatencySketch,
+    known_share: float,
 ) -> Measurement:
     seconds, observed = bound.total_seconds(), latencies.quantile(target)
     slow = latencies.count - latencies.up_to(seconds * 1000)[0]
@@ -169,6 +182,7 @@ def _latency(
         latencies.count,
         slow,
         None if observed is None else round(observed / 1000, 4),
+        known_share,
     )
 
 
@@ -184,15 +198,20 @@ def _freshness(
     known = stale_spans(read_at, bound, since, until)
     if known is None:
         return Measurement(kind, resource, target, bound.total_seconds(), 0, 0)
-    since, stale = known
-    counted = [(since, until)] if calendar is None else list(calendar.spans(since, until))
+    begin, stale = known
+
+    def counted(begin: datetime) -> list[Span]:
+        return [(begin, until)] if calendar is None else list(calendar.spans(begin, until))
+
+    total, whole = (seconds_of(iter(counted(each))) for each in (begin, since))
     return Measurement(
         kind,
         resource,
         target,
         bound.total_seconds(),
-        seconds_of(iter(counted)),
-        seconds_of(overlap(stale, counted)),
+        total,
+        seconds_of(overlap(stale, counted(begin))),
+        known_share=total / whole if total else 1.0,
     )
 
 

@@ -164,7 +164,10 @@ DEFAULT_RULES = {
     "missed-sync": AlertRule(
         missed_for=timedelta(minutes=15), severity=AlertSeverity.WARNING
     ),
-    "budget": AlertRule(burn_rate=14.0, severity=AlertSeverity.WARNING),
+    # After an outage has ended, the last five minutes still burn.
+    "budget": AlertRule(
+        burn_rate=14.0, after=timedelta(minutes=6), severity=AlertSeverity.WARNING
+    ),
     "audit": AlertRule(audit=True, severity=AlertSeverity.CRITICAL),
     "errors-new": AlertRule(errors="new", severity=AlertSeverity.INFO),
     "errors-spike": AlertRule(errors="spike", severity=AlertSeverity.WARNING),

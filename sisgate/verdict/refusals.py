@@ -96,8 +96,8 @@ def _requests(facts: ProviderFacts, *, is_key: bool) -> Iterator[Finding]:
             Certainty.POSSIBLE if only_key and len(by_app) == 1 else Certainty.LIKELY,
             f"{facts.name} refuses what {app} asks for: {most} to {len(refused)} of its last "
             f"{len(calls)} calls",
-            f"Correct the requests of {app}: `sisgate jobs list --app {app} --state failed` shows "
-            "them.",
+            f"Correct its requests, or ask the operator of {facts.name} where datasets are refused: "
+            f"`sisgate jobs list --app {app} --state failed` shows which.",
             {"app": app, "refused": len(refused), "calls": len(calls), "status": most},
             facts.name,
         )

@@ -42,6 +42,9 @@ def sla(
             "--html", help="Write a month's report to this file; the last whole month by default."
         ),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every objective, not only those that were missed.")
+    ] = False,
 ) -> None:
     """Show availability, latency and freshness against their objectives, for 1 h, 24 h and 30 d."""
     levels, output = invocation.gateway.sla, invocation.output
@@ -52,21 +55,21 @@ def sla(
         output.result({"file": str(html)}, f"Written: {html}")
     elif month is not None and provider is not None:
         report = levels.month(provider, month)
-        _show(output, [(report.month, report.level)], json=report)
+        _show(output, [(report.month, report.level)], json=report, every=every)
         _hint(output, provider, report.level.measurements)
     elif provider is not None:
         found = levels.of(provider)
-        _show(output, list(found.windows.items()), json=found)
+        _show(output, list(found.windows.items()), json=found, every=every)
         _hint(output, provider, found.has_objectives)
     else:
-        every = levels.list()
-        output.table(every, _FLEET, json=every, empty="No provider is configured.")
-        _hint(output, "any provider", any(each.has_objectives for each in every))
+        providers = levels.list()
+        output.table(providers, _FLEET, json=providers, empty="No provider is configured.")
+        _hint(output, "any provider", any(each.has_objectives for each in providers))
 
 
-def _met(provider: Any) -> str | None:
-    known = provider.known
-    return f"{sum(each.is_met for each in known)} of {len(known)}" if known else None
+def _met(level: Any) -> str | None:
+    known = [each.is_met for each in level.measurements if each.is_met is not None]
+    return f"met {sum(known)} of {len(known)}" if known else None
 
 
 def _rate(rate: float | None) -> str | None:
@@ -83,7 +86,7 @@ _FLEET: Columns = {
     "down": lambda row: _down(row.windows["30d"]),
     "p95": lambda row: latency(row.windows["30d"].provider.quantile(0.95)),
     "queue p95": lambda row: latency(row.windows["30d"].queue.quantile(0.95)),
-    "objectives met": _met,
+    "objectives": lambda row: _met(row.windows["30d"]),
     "least budget left": lambda row: budget_left(row.least.budget_left) if row.least else None,
     "burn rate in 1 h": lambda row: _rate(row.burn_rate),
 }
@@ -94,7 +97,9 @@ def _hint(output: Presenter, which: str, has_some: object) -> None:
         output.show(HOW.format(which=which))
 
 
-def _show(output: Presenter, levels: list[tuple[str, Any]], *, json: Any) -> None:
+def _show(
+    output: Presenter, levels: list[tuple[str, Any]], *, json: Any, every: bool
+) -> None:
     columns: Columns = {
         "span": lambda row: row[0],
         "calls": lambda row: row[1].calls,
@@ -104,23 +109,38 @@ def _show(output: Presenter, levels: list[tuple[str, Any]], *, json: Any) -> Non
         "p99": lambda row: latency(row[1].provider.quantile(0.99)),
         "queue p50": lambda row: latency(row[1].queue.quantile(0.5)),
         "queue p95": lambda row: latency(row[1].queue.quantile(0.95)),
+        "objectives": lambda row: _met(row[1]),
     }
     output.table(levels, columns, json=json, empty="No provider is configured.")
-    measured = [(span, each) for span, level in levels for each in level.measurements]
-    if not measured:
+    measured = [(span, each, level) for span, level in levels for each in level.measurements]
+    if output.as_json or not measured:
         return
     output.show("")
+    shown = [each for each in measured if every or each[1].is_met is False]
+    if not shown:
+        output.show("No objective was missed; --all shows each of them.")
+        return
     objectives: Columns = {
         "span": lambda row: row[0],
         "objective": lambda row: _objective(row[1]),
         "target": lambda row: percent(row[1].target, 2),
-        "measured": lambda row: percent(row[1].good_share, 2),
+        "measured": lambda row: _measured(row[1], row[2]),
         "met": lambda row: row[1].is_met,
         "budget left": lambda row: budget_left(row[1].budget_left),
         "burn rate": lambda row: _rate(row[1].burn_rate),
     }
-    if not output.as_json:
-        output.table(measured, objectives)
+    output.table(shown, objectives)
+    if len(shown) < len(measured):
+        output.show("Only what was missed; --all shows every objective.")
+
+
+def _measured(measured: Any, level: Any) -> str:
+    """Return the share that was good, and of how much of the span anything is known."""
+    share = percent(measured.good_share, 2)
+    if not measured.is_partial:
+        return share
+    seconds = (level.until - level.since).total_seconds()
+    return f"{share} in {duration(measured.known_share * seconds)}"
 
 
 def _objective(measured: Any) -> str:

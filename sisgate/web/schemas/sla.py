@@ -14,7 +14,10 @@ class LatencyQuantiles(Document):
 
 
 class MeasurementDocument(Document):
-    """One objective, measured. `total` and `bad` are calls, or seconds; without any, null."""
+    """One objective, measured. `total` and `bad` are calls, or seconds; without any, null.
+
+    `known_share` is the share of the span that was measured.
+    """
 
     objective: str
     resource: str | None
@@ -24,6 +27,7 @@ class MeasurementDocument(Document):
     bad: float
     good_share: float | None
     observed_seconds: float | None
+    known_share: float
     is_met: bool | None
     burn_rate: float | None
     budget_left: float | None

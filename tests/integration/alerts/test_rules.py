@@ -161,8 +161,11 @@ def test_a_dataset_that_is_refused_for_good(scene: Scene) -> None:
 
 def test_budgets_and_errors(scene: Scene) -> None:
     """A budget that burns, in the last hour and in the last minutes; patterns of errors."""
-    _count(scene, status=500, calls=50)
-    budget = fired(scene, "budget")
+    _burn(scene)
+    assert not alerts(scene), "as little as is known says nothing about an hour"
+    _count(scene, status=200, calls=1, minutes=120)
+    _burn(scene)
+    budget = alerts(scene)["budget"]
     assert (budget.subject, budget.cause) == ("lincoln availability", "burn_rate")
     _count(scene, status=200, calls=50_000)
     ends(scene)
@@ -183,9 +186,18 @@ def test_budgets_and_errors(scene: Scene) -> None:
     ends(scene)
 
 
-def _count(scene: Scene, *, status: int, calls: int) -> None:
+def _burn(scene: Scene) -> None:
+    """Let each call fail for ten minutes."""
+    for _ in range(10):
+        _count(scene, status=500, calls=50)
+        scene.clock.advance(60)
+        scene.be_alive()
+        scene.gateway.alerts.evaluate()
+
+
+def _count(scene: Scene, *, status: int, calls: int, minutes: int = 1) -> None:
     detail = {"outcome": "done", "endpoint": "e", "status": status, "resource": "orgs"}
-    at = Period.MINUTE.begin_of(scene.clock.now() - timedelta(minutes=1))
+    at = Period.MINUTE.begin_of(scene.clock.now() - timedelta(minutes=minutes))
     with scene.runtime.database.write() as session:
         rollups.add(session, tallied(EndedCall(at, "lincoln", detail) for _ in range(calls)))
 

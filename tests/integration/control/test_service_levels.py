@@ -96,8 +96,10 @@ def test_a_provider_is_measured_within_each_window(agreed: Gateway) -> None:
     month = measured(windows["30d"])
     availability = month["availability", None]
     assert (availability.total, availability.bad, availability.is_met) == (120, 3, False)
-    assert availability.burn_rate == pytest.approx(2.5)
-    assert availability.budget_left == pytest.approx(-1.5)
+    # Its calls of 22 of 30 days were counted.
+    assert availability.known_share == pytest.approx(22 / 30, abs=0.04)
+    assert availability.burn_rate == pytest.approx(2.5 * availability.known_share, rel=1e-4)
+    assert availability.budget_left == pytest.approx(1 - availability.burn_rate)
     assert month["availability", "students"].is_met
     assert month["latency_p95", None].bad == 1
 
@@ -168,7 +170,15 @@ def test_the_command_shows_the_same(
     told_of = [(m["objective"], m["resource"]) for m in told["windows"]["30d"]["objectives"]]
     assert told_of == list(measured(found))
     assert execute(["sla"]) == 0
-    assert "lincoln" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "lincoln" in out
+    assert "met 3 of 4" in out
+    assert execute(["sla", "lincoln"]) == 0
+    brief = capsys.readouterr().out
+    assert execute(["sla", "lincoln", "--all"]) == 0
+    whole = capsys.readouterr().out
+    assert [word in brief for word in ("97.5% in 2", "95.24%", "--all")] == [True, False, True]
+    assert [word in whole for word in ("97.5% in 2", "95.24%", "--all")] == [True, True, False]
     page = tmp_path / "report.html"
     assert execute(["sla", "lincoln", "--html", str(page)]) == 0
     assert page.read_text("utf-8").startswith("<!doctype html>")

@@ -16,6 +16,9 @@ LETTERS = st.characters(categories=["Lu", "Ll", "Lo"])
     [
         ("provider_refused", "User 4711 not found", "user … not found"),
         ("provider_refused", "Insufficient scope for Zoë O'Neil (grade 7)", "… scope for …"),
+        ("provider_refused",
+         "The provider answered 403: The app has no permission for this resource.",
+         "the app has no permission for this resource"),
         ("provider_unavailable", "The provider did not answer within 2.5 s (ReadTimeout).",
          "The provider did not answer within … s (ReadTimeout)."),
         ("answer_invalid", 'The provider answered 200 with a failure in the body: "Ada is gone"',

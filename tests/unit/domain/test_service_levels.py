@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sisgate.domain.call_results import CallResult, CallTally
 from sisgate.domain.school_time import SchoolTime, overlap, seconds_of
 from sisgate.domain.service_levels import (
     Measurement,
@@ -16,6 +17,8 @@ from sisgate.domain.service_levels import (
     down_spans,
     stale_spans,
 )
+from sisgate.monitoring.sla import Evidence, service_level
+from sisgate.settings.objectives import ObjectivesConfig
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -26,6 +29,22 @@ def test_half_of_the_budget_is_left_after_half_of_the_bad_calls() -> None:
     """Of 1000 calls 10 may fail."""
     measured = Measurement(ObjectiveKind.AVAILABILITY, None, 0.99, None, 1000, 5)
     assert (measured.is_met, measured.budget_left, measured.burn_rate) == (True, 0.5, 0.5)
+
+
+def test_an_outage_of_a_new_installation_costs_little_of_a_month() -> None:
+    """After 4 minutes, 3 of 4 calls failed; the month's budget is 1 of 100 of all its calls."""
+    evidence = Evidence(
+        MONDAY, MONDAY + 30 * DAY,
+        {
+            (result, "students"): CallTally(calls)
+            for result, calls in ((CallResult.OK, 25), (CallResult.SERVER_ERROR, 75))
+        },
+        known_since=MONDAY + 30 * DAY - timedelta(minutes=4),
+    )  # fmt: skip
+    level = service_level("lincoln", ObjectivesConfig(availability=0.99), None, evidence)
+    (measured,) = level.measurements
+    assert (measured.good_share, measured.is_met) == (0.25, True)
+    assert measured.budget_left == pytest.approx(1 - 75 * 4 / (30 * 24 * 60), abs=1e-4)
 
 
 def test_without_a_call_nothing_is_known() -> None:
