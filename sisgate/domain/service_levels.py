@@ -1,8 +1,8 @@
 """Measuring objectives: how much of what was allowed to be bad was bad. Pure.
 
 An objective asks for a share of good events, or of good time. What it leaves is the error budget:
-that of the whole span, also where only its end is known. The burn rate tells how fast it is used: at 1 it lasts exactly for the window (Google, The Site
-Reliability Workbook, chapter 5, 2018).
+that of the whole span, also where only its end is known. The burn rate tells how fast it is used:
+at 1 it lasts exactly for the window (Google, The Site Reliability Workbook, chapter 5, 2018).
 """
 
 from __future__ import annotations

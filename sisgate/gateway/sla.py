@@ -174,9 +174,7 @@ class ServiceLevels:
         for window, found in by_window.items():
             for config in configs:
                 # An hour that begins without a call is known all the same, if there were some ever.
-                known = replace(
-                    found[config.name], known_since=longest[config.name].known_since
-                )
+                known = replace(found[config.name], known_since=longest[config.name].known_since)
                 levels[config.name][window] = _level(fleet, config, known)
         return [
             ProviderSla(config.name, not _objectives(fleet, config).is_empty, levels[config.name])

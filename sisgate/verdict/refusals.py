@@ -96,8 +96,8 @@ def _requests(facts: ProviderFacts, *, is_key: bool) -> Iterator[Finding]:
             Certainty.POSSIBLE if only_key and len(by_app) == 1 else Certainty.LIKELY,
             f"{facts.name} refuses what {app} asks for: {most} to {len(refused)} of its last "
             f"{len(calls)} calls",
-            f"Correct its requests, or ask the operator of {facts.name} where datasets are refused: "
-            f"`sisgate jobs list --app {app} --state failed` shows which.",
+            f"Correct its requests; if they are syncs, ask the operator of {facts.name}. `sisgate "
+            f"jobs list --app {app} --state failed` shows them.",
             {"app": app, "refused": len(refused), "calls": len(calls), "status": most},
             facts.name,
         )
@@ -156,7 +156,10 @@ def failing_datasets(provider: str, failed: Sequence[FailedSync]) -> Iterator[Fi
         return
     names = sorted({each.resource for each in failed})
     reasons = sorted(
-        {f"it answered {each.status}" if each.status else each.code for each in failed}
+        {
+            f"it answered {each.status}" if each.status else each.code.replace("_", " ")
+            for each in failed
+        }
     )
     yield Finding(
         Trouble.DATASET_FAILS,

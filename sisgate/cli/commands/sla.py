@@ -97,9 +97,7 @@ def _hint(output: Presenter, which: str, has_some: object) -> None:
         output.show(HOW.format(which=which))
 
 
-def _show(
-    output: Presenter, levels: list[tuple[str, Any]], *, json: Any, every: bool
-) -> None:
+def _show(output: Presenter, levels: list[tuple[str, Any]], *, json: Any, every: bool) -> None:
     columns: Columns = {
         "span": lambda row: row[0],
         "calls": lambda row: row[1].calls,

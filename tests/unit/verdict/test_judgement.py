@@ -18,6 +18,7 @@ from sisgate.liveness.obstacles import Cause, Obstacle
 from sisgate.verdict.facts import (
     AppBacklog,
     ByHand,
+    FailedSync,
     FleetFacts,
     Host,
     JobFacts,
@@ -127,6 +128,13 @@ facts = st.builds(
     timing=st.builds(Timing, timed, timed),
     keys=st.lists(keys, max_size=2),
     warn_before_seconds=st.just(86_400.0),
+    failed_syncs=st.lists(
+        st.builds(
+            FailedSync, st.just("3f8a"), st.sampled_from(["students", "orgs"]),
+            st.just("provider_refused"), st.none() | st.just(403),
+        ),
+        max_size=2,
+    ),
     running_seconds=st.lists(st.floats(0, 1000), max_size=3),
     lost=st.integers(0, 2),
     obstacles=st.lists(
