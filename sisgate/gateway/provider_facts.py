@@ -85,7 +85,9 @@ def held_sync(job: Job) -> HeldSync:
 def failed_sync(job: Job) -> FailedSync:
     """Return a sync that failed as a fact."""
     error = job.error or {}
-    return FailedSync(job.id, job.resource or "", str(error.get("code", "failed")), error.get("status"))
+    return FailedSync(
+        job.id, job.resource or "", str(error.get("code", "failed")), error.get("status")
+    )
 
 
 def lost_among(liveness: Liveness, running: Sequence[RunningAttempt], now: datetime) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from sisgate.domain.states import CallState, JobKind, JobState
+from sisgate.domain.states import UNSUCCESSFUL_JOB_STATES, CallState, JobKind, JobState
 from sisgate.ledger.datasets import ASK_AGAIN, REFUSED
 from sisgate.ledger.schema import Attempt, Call, Dataset, Job
 from sisgate.ledger.states import is_in, is_still, job_is_live, live_call
@@ -298,6 +298,7 @@ def failed_syncs(
     is_refused = func.coalesce(Job.error["status"].as_integer(), 0).in_(REFUSED)
     is_absent = is_refused & ~read.where(Dataset.resource == Job.resource).exists() & read.exists()
     query = select(Job).where(
+        is_in(Job.state, *UNSUCCESSFUL_JOB_STATES),
         is_in(Job.state, JobState.FAILED),
         Job.accepted_at > now - ASK_AGAIN,
         Job.kind == JobKind.SYNC,
