@@ -119,11 +119,11 @@ class ServiceLevels:
                 # Most of thousands are idle: of them nothing is known, in longer spans neither.
                 configs = [c for c in configs if found[c.name].counts or found[c.name].down]
                 for config in configs:
-                    known = replace(found[config.name], known_since=None)
-                    burning = _burn_rates(_level(fleet, config, known))
+                    burning = _burn_rates(_level(fleet, config, found[config.name]))
                     if any(rate > 1 for rate in burning.values()):
                         # Only then it matters whether the span began before there were calls.
-                        known = replace(known, known_since=rollups.first(session, config.name))
+                        first = rollups.first(session, config.name).get(config.name)
+                        known = replace(found[config.name], known_since=first)
                         burning = _burn_rates(_level(fleet, config, known))
                     for kind, rate in burning.items():
                         rates[config.name][kind].append(rate)
@@ -166,16 +166,12 @@ class ServiceLevels:
         levels: defaultdict[str, dict[str, ServiceLevel]] = defaultdict(dict)
         with self._core.database.read() as session:
             reads = self._reads(session, fleet, configs, now)
-            by_window = {
-                window: self._evidence(session, configs, now - length, now, now, reads)
-                for window, length in WINDOWS.items()
-            }
-        longest = by_window["30d"]
-        for window, found in by_window.items():
-            for config in configs:
-                # An hour that begins without a call is known all the same, if there were some ever.
-                known = replace(found[config.name], known_since=longest[config.name].known_since)
-                levels[config.name][window] = _level(fleet, config, known)
+            first = rollups.first(session, configs[0].name if len(configs) == 1 else None)
+            for window, length in WINDOWS.items():
+                found = self._evidence(session, configs, now - length, now, now, reads)
+                for config in configs:
+                    known = replace(found[config.name], known_since=first.get(config.name))
+                    levels[config.name][window] = _level(fleet, config, known)
         return [
             ProviderSla(config.name, not _objectives(fleet, config).is_empty, levels[config.name])
             for config in configs
@@ -216,12 +212,10 @@ class ServiceLevels:
     ) -> Mapping[str, Evidence]:
         only = configs[0].name if len(configs) == 1 else None
         counts: defaultdict[str, dict[tuple[CallResult, str], CallTally]] = defaultdict(dict)
-        first: dict[str, datetime] = {}
-        for begin, key, tally in rollups.between(
+        for _, key, tally in rollups.between(
             session, since, until, now, provider=only, stages=STAGES
         ):
             _add(counts[key.provider], key.result, key.resource, tally)
-            first[key.provider] = min(begin, first.get(key.provider, begin))
         changes = breaker_changes.before(session, until, only)
         return {
             config.name: Evidence(
@@ -239,7 +233,6 @@ class ServiceLevels:
                 if config.name in changes
                 else [],
                 reads.get(config.name, {}),
-                first.get(config.name),
             )
             for config in configs
         }

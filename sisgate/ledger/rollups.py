@@ -6,11 +6,11 @@ All periods that a call belongs to are written with it, so each can be read by i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, func, inspect, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from sisgate.domain.call_results import CallResult, CallTally
 from sisgate.domain.latencies import LatencySketch
@@ -133,16 +133,27 @@ def _read(
         yield begin, counted, CallTally(calls, rows, latencies)
 
 
-def first(session: Session, provider: str) -> datetime | None:
-    """Return when the first call of a provider was counted, as well as is still known."""
-    of_provider = select(func.min(Rollup.begin)).where(Rollup.provider == provider)
-    found, end = None, datetime.max.replace(tzinfo=UTC)
-    for period in (Period.DAY, Period.HOUR, Period.MINUTE):
-        begin = session.scalar(of_provider.where(Rollup.period == period.value))
-        if begin is None or begin >= end:
-            break  # the first of the shorter periods are kept no more
-        found, end = begin, begin + period.length
-    return found
+def first(session: Session, provider: str | None = None) -> dict[str, datetime]:
+    """Return by provider when its first call was counted, as well as is still known."""
+    names = select(Rollup.provider).where(Rollup.period == Period.EVER.value).distinct()
+    if provider is not None:
+        names = names.where(Rollup.provider == provider)
+    name, rollup = names.subquery().c.provider, aliased(Rollup)
+    begins = [
+        select(func.min(rollup.begin))
+        .where(rollup.period == period.value, rollup.provider == name)
+        .scalar_subquery()
+        for period in (Period.DAY, Period.HOUR, Period.MINUTE)
+    ]
+    rows = session.execute(select(name, *begins))
+    return {each: _finest(day, hour, minute) for each, day, hour, minute in rows if day}
+
+
+def _finest(day: datetime, hour: datetime | None, minute: datetime | None) -> datetime:
+    """Return the first of the shortest periods of which the first is still kept."""
+    if hour is None or hour >= day + Period.DAY.length:
+        return day
+    return hour if minute is None or minute >= hour + Period.HOUR.length else minute
 
 
 def ever(session: Session, stages: Sequence[str] = ()) -> Iterator[tuple[TallyKey, CallTally]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -226,16 +226,30 @@ def test_counts_follow_the_seals_in_any_order(database: Database, steps: Sequenc
 
 def test_minutes_and_hours_are_forgotten_and_days_stay(database: Database) -> None:
     """Until `retention.usage` ends them; the sums of ever stay for good."""
-    end(database)
+    end(database, 70)
     seal(database)
     counting.count_next(database)
-    expiry.expire_finer_rollups(database, NOW + timedelta(hours=7))
+    assert _first(database) == NOW + timedelta(minutes=70)
+    expiry.expire_finer_rollups(database, NOW + timedelta(hours=8))
     assert _periods(database) == {"hour", "day", "ever"}
+    end(database, 8 * 60)
+    seal(database)
+    counting.count_next(database)
+    assert _first(database) == NOW + timedelta(hours=1), "that of its hour"
     expiry.expire_finer_rollups(database, NOW + timedelta(days=50))
     assert _periods(database) == {"day", "ever"}
+    assert _first(database) == Period.DAY.begin_of(NOW)
     for _ in expiry.USAGE.delete(database, NOW + timedelta(days=800)):
         pass
     assert _periods(database) == {"ever"}
+    assert _first(database) is None
+
+
+def _first(database: Database) -> datetime | None:
+    with database.read() as session:
+        found = rollups.first(session)
+        assert rollups.first(session, "lincoln") == found
+        return found.get("lincoln")
 
 
 def _periods(database: Database) -> set[str]:
