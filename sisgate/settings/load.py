@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sisgate.errors import ConfigurationError
 from sisgate.settings.files import read_text
-from sisgate.settings.fleet import mistakes
+from sisgate.settings.fleet import FleetSettings, mistakes
 from sisgate.settings.model import Settings
 from sisgate.settings.problems import ConfigSource, in_file_order, nearest, plain_message
 from sisgate.settings.provider_urls import network_defaults
@@ -73,18 +73,21 @@ class Environment(BaseSettings):
     console_url: str | None = None
 
 
-def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -> Settings:
+def load_settings(
+    config: Path | None = None, *, data_dir: Path | None = None, with_fleet: bool = True
+) -> Settings:
     """Read file and environment and return the frozen settings.
 
     The file is `config`, else `SISGATE_CONFIG`, else `sisgate.toml` in the current folder, else the
     one in the data folder, else the one that `sisgate up` last used there; without any, no provider
-    is configured. Raises one `ConfigurationError` with every mistake and its place.
+    is configured. Raises one `ConfigurationError` with every mistake and its place. Not `with_fleet`:
+    what the fleet shares, such as the providers, is left out.
     """
     env = _environment()
     folder = (data_dir or env.data_dir or default_data_dir()).expanduser().absolute()
     path = _config_path(config or env.config, folder)
     problems: list[str] = []
-    source, values = _read_file(path, problems)
+    source, values = _read_file(path, problems, with_fleet=with_fleet)
     # The environment overrides the file.
     from_environment = {
         "master_key_file": env.master_key_file and env.master_key_file.absolute(),
@@ -226,11 +229,15 @@ def _url_problem(name: str, env: Environment, source: ConfigSource, what: str) -
     return source.problem((name,), what)
 
 
-def _read_file(path: Path | None, problems: list[str]) -> tuple[ConfigSource, dict[str, Any]]:
+def _read_file(
+    path: Path | None, problems: list[str], *, with_fleet: bool
+) -> tuple[ConfigSource, dict[str, Any]]:
     """Return the file and its settings; adds what is wrong with it to `problems`."""
     if path is None:
         return ConfigSource(), {}
     source, raw = read_toml(path, problems)
+    if not with_fleet:
+        raw = {name: value for name, value in raw.items() if name not in FleetSettings.model_fields}
     problems += unknown_settings(raw, source)
     values: dict[str, Any] = {
         name: relative_to(path, value) if name in KEY_FILES else value

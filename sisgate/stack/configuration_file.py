@@ -3,6 +3,7 @@
 The file is applied only where nobody else has changed the configuration since it was last applied:
 otherwise each start would undo what was done with `sisgate config` or on another host. Nor is it
 applied where that would end waiting work or remove every provider, which a person has to confirm.
+What programs read only at their start, such as `access`, is not applied: that is said.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sisgate.configuration.diff import TableChange
 from sisgate.domain.validation import some_of
 from sisgate.errors import SisgateError, TransientError
 from sisgate.gateway import ConfigurationPlan, Gateway
+from sisgate.settings import Settings, load_settings
 
 APPLIED = "configuration-applied.json"
 """In the data folder: digests of the file as it was last applied, and last read."""
@@ -48,6 +50,7 @@ class ConfigurationFile:
         self._coming: Seen | None = None
         self._wait_until = float("-inf")
         self._said = ""
+        self._at_start: Settings | None = None
         self._noted = self._read_memory()
 
     def apply(self) -> None:
@@ -75,7 +78,9 @@ class ConfigurationFile:
 
     def _apply(self) -> None:
         try:
-            self._say(self._applied())
+            late = self._late()
+            applied = self._applied()
+            self._say(f"{applied.removesuffix('.')}. {late}" if applied and late else applied or late)
         except TransientError as error:
             self._say(f"not applied yet: {error.message}")
             self._done, self._wait_until = None, self._clock.monotonic() + RETRY_SECONDS
@@ -98,6 +103,14 @@ class ConfigurationFile:
         applied = configuration.apply(plan, actor="sisgate up", reason=f"saved {self._file.name}")
         self._remember(digest, digest)
         return f"version {applied.version.number} is in force: {_summary(applied.changes)}"
+
+    def _late(self) -> str:
+        """Return what to say of changed settings that need a restart, '' without any."""
+        own = load_settings(self._file, data_dir=self._memory.parent, with_fleet=False)
+        before = self._at_start = self._at_start or own
+        given = sorted(own.model_fields_set | before.model_fields_set)
+        changed = [name for name in given if getattr(own, name) != getattr(before, name)]
+        return f"Restart `sisgate up` for a change of {', '.join(changed)}." if changed else ""
 
     def _obstacle(self, plan: ConfigurationPlan, ours: set[str]) -> str:
         """Return why the file must not be applied without a person, '' if it may.

@@ -74,6 +74,22 @@ def test_a_mistake_leaves_the_running_version_alone(followed: Followed) -> None:
     assert followed.save('limit = "fast"', 'limit = "7/h"').startswith("sisgate.toml: version 2")
 
 
+def test_what_needs_a_restart_is_said(followed: Followed) -> None:
+    """Alone, beside what is applied, and no more once it is as at the start; a mistake in it, too."""
+    assert followed.save("[providers.lincoln]", 'access = "tokens"\n[providers.lincoln]') == (
+        "sisgate.toml: Restart `sisgate up` for a change of access."
+    )
+    said = followed.save(LIMIT, f'{LIMIT}\n\n[web]\nmax_waiting = 7\n\n[apps.x]')
+    assert "version 2 is in force" in said
+    assert said.endswith("Restart `sisgate up` for a change of access, web.")
+    said = followed.save('access = "tokens"', 'access = "token"')
+    assert "not applied, the configuration stays as it is" in said
+    assert "access" in said
+    back = followed.path.read_text("utf-8").replace("[web]\nmax_waiting = 7\n\n", "")
+    followed.path.write_text(back, "utf-8")
+    assert followed.save('access = "token"\n', "") == ""
+
+
 def test_what_was_changed_elsewhere_is_not_undone(followed: Followed) -> None:
     """Not by a start, and not by a save: a person looks at both."""
     configuration = followed.gateway.configuration
