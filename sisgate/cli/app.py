@@ -49,8 +49,10 @@ class Group(TyperGroup):
         try:
             return super().resolve_command(ctx, args)
         except typer.exceptions.TyperException as error:
-            hint = ELSEWHERE.get(args[0], "") if ctx.parent is None else ""
-            error.message = f"{error.message}{hint} Commands: {', '.join(self.list_commands(ctx))}."
+            told, hint = error.message, ELSEWHERE.get(args[0], "") if ctx.parent is None else ""
+            if hint:  # what is spelled like it is not meant
+                told = told.partition(" Did you mean")[0]
+            error.message = f"{told}{hint} Commands: {', '.join(self.list_commands(ctx))}."
             raise
 
 

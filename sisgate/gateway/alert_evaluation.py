@@ -31,6 +31,11 @@ from sisgate.settings.alerts import AlertsConfig
 
 log = get_logger()
 
+_LEVELS: Mapping[AlertSeverity, str] = {
+    AlertSeverity.INFO: "info", AlertSeverity.WARNING: "warning", AlertSeverity.CRITICAL: "error",
+}  # fmt: skip
+"""The level at which an alert that fires is logged."""
+
 EVALUATOR = "alerts"
 """The actor of what the fleet does with alerts, in the audit log."""
 
@@ -76,9 +81,10 @@ class AlertEvaluator:
             self._write(session, known, result, now)
             ledger.enqueue(session, _messages(result, chosen), now)
         for alert, told in result.told:
-            write = log.info if alert.severity is AlertSeverity.INFO else log.warning
+            fires = told == "firing"
+            write = getattr(log, _LEVELS[alert.severity]) if fires else log.info
             write(
-                "alert_firing" if told == "firing" else "alert_recovered",
+                "alert_firing" if fires else "alert_recovered",
                 alert=alert.id, rule=alert.rule, subject=alert.subject, cause=alert.cause,
                 severity=alert.severity.value, culprit=alert.culprit,
             )  # fmt: skip

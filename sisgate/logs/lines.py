@@ -29,8 +29,8 @@ FIRST = (
 _LIBRARIES = ("celery", "kombu", "billiard", "uvicorn", "tornado", "flower", "sqlalchemy", "py")
 """Loggers that get handlers of their own, so that their lines would come twice."""
 
-_VERBOSE = ("urllib3", "requests", "requests_oauthlib", "oauthlib")
-"""At DEBUG they log paths with queries, signatures and the signed text."""
+_VERBOSE = ("urllib3", "requests", "requests_oauthlib", "oauthlib", "alembic")
+"""At DEBUG they log paths with queries, signatures and the signed text, or at INFO each look."""
 
 _TOLD_BY_US = ("celery.worker.strategy", "celery.app.trace")
 """They tell at INFO of each task that it was received and has succeeded; `call_ended` says more."""

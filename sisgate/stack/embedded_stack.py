@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -78,8 +79,8 @@ class EmbeddedStack:
         self._verbose = verbose
         self._on_event = on_event
         self._held = ExitStack()
-        self._supervisor = Supervisor(clock, on_line=self._pass_on, on_event=self._tell)
-        self._disk = data_folder.Disk(settings.data_dir, clock, self._tell)
+        self._supervisor = Supervisor(clock, on_line=self._pass_on, on_event=self.tell)
+        self._disk = data_folder.Disk(settings.data_dir, clock, self.tell)
         self._started_at = clock.monotonic()
         self._pids: dict[str, int] = {}
         self._file: ConfigurationFile | None = None
@@ -120,7 +121,7 @@ class EmbeddedStack:
             if self._clock.monotonic() - reported_at > REPORT_SECONDS:
                 reported_at = self._clock.monotonic()
                 for name, what in missing.items():
-                    self._tell(f"not up yet: {what}.{last_words(self._supervisor.tail(name))}")
+                    self.tell(f"not up yet: {what}.{last_words(self._supervisor.tail(name))}")
             self._tick(POLL_SECONDS, START_CRASHES)
         return False
 
@@ -175,7 +176,7 @@ class EmbeddedStack:
         self._held.callback(self._gateway.close)
         if settings.config_file is not None:
             self._file = ConfigurationFile(
-                settings.config_file, settings.data_dir, self._gateway, self._clock, self._tell
+                settings.config_file, settings.data_dir, self._gateway, self._clock, self.tell
             )
             self._file.apply()
 
@@ -253,10 +254,13 @@ class EmbeddedStack:
     def _pass_on(self, name: str, line: str) -> None:
         event = shown(name, line, verbose=self._verbose)
         if event is not None:
-            self._show(name, event)
+            pid = event.get("pid") or self._supervisor.pids.get(name)
+            self._show(name, {**event, "pid": pid} if pid else event)
 
-    def _tell(self, text: str) -> None:
-        self._show("sisgate", {"level": "info", "process": "sisgate", "event": text})
+    def tell(self, text: str) -> None:
+        """Pass on a line of our own."""
+        event = {"level": "info", "process": "sisgate", "event": text, "pid": os.getpid()}
+        self._show("sisgate", event)
 
     def _show(self, name: str, event: Mapping[str, Any]) -> None:
         with suppress(OSError):  # our output may go to a full disk

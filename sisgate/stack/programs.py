@@ -61,8 +61,8 @@ SERVERS = (
 ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 """A filter for PYTHONWARNINGS. The warning is about pickled messages, and we accept only JSON."""
 
-# Flower queries the worker before it has started, and later again.
-_QUIET = re.compile(r"^\s*$|Inspect method \w+ failed")
+# Flower queries the worker before it has started, and later again; the service says where it is.
+_QUIET = re.compile(r"^\s*$|Inspect method \w+ failed|^(api|access) {2,}")
 _REDIS_TROUBLE = re.compile(r"error|fatal|can't|failed|denied|misconf|out of memory", re.IGNORECASE)
 _LOST = re.compile(r"WorkerLostError.*?(?:signal (?P<number>\d+)|exitcode|$)")
 
@@ -211,6 +211,8 @@ def shown(name: str, line: str, *, verbose: bool = False) -> Mapping[str, Any] |
     >>> shown("worker", '{"level": "info", "event": "ready"}')
     >>> shown("beat", "Traceback (most recent call last):")["event"]
     'Traceback (most recent call last):'
+    >>> shown("web", "access  tokens"), shown("web", "access  tokens", verbose=True)["level"]
+    (None, 'info')
     """
     event = read_line(line)
     if event is None:

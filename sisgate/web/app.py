@@ -77,7 +77,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
 
     # The first is the outermost.
     middleware = [
-        Middleware(RequestLog),
+        Middleware(RequestLog, routes=[each for room in ROOMS for each in room.router.routes]),
         Middleware(Guard, config=config, open_access=root.settings.access == "open"),
         Middleware(Faces, console=console),
         Middleware(Identity, gateway=root, config=config, failed=failed),

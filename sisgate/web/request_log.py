@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sisgate.logs import get_logger
@@ -21,8 +23,9 @@ class RequestLog:
     `route` is the pattern of the path, as paths and queries name students.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app = app
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log its end."""
@@ -48,7 +51,7 @@ class RequestLog:
             write(
                 "request_answered",
                 method=scope["method"],
-                route=_route_of(scope),
+                route=self._route_of(scope),
                 status=status or None,
                 ms=round(1000 * (loop.time() - begun), 1),
                 app=_caller_of(scope),
@@ -56,11 +59,14 @@ class RequestLog:
                 trace=_trace_of(scope),
             )
 
-
-def _route_of(scope: Scope) -> str:
-    """Return the pattern of the path; of other pages only where they begin."""
-    route = getattr(scope.get("route"), "path", None)
-    return str(route) if route else "/" + scope["path"].lstrip("/").partition("/")[0][:40]
+    def _route_of(self, scope: Scope) -> str:
+        """Return the pattern of the path, also of what was refused; of pages where they begin."""
+        route = scope.get("route")
+        if route is None:
+            found = (each for each in self._routes if each.matches(scope)[0] is not Match.NONE)
+            route = next(found, None)
+        path = getattr(route, "path", None)
+        return str(path) if path else "/" + scope["path"].lstrip("/").partition("/")[0][:40]
 
 
 def _caller_of(scope: Scope) -> str | None:

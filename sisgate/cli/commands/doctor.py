@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
+from sisgate.cli.formats import counted
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Facts
@@ -54,7 +55,7 @@ def doctor(
     count = {grade: sum(f.grade == grade for f in findings) for grade in COLOURS}
     output.json({"ok": not count["fail"], "findings": findings})
     verdict = "All is well." if count["ok"] == len(findings) else (
-        f"{count['fail']} failed, {count['warn']} warnings, {count['ok']} ok."
+        f"{count['fail']} failed, {counted(count['warn'], 'warning')}, {count['ok']} ok."
     )  # fmt: skip
     output.show(Text(verdict, "bold"))
     if count["fail"]:

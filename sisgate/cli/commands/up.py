@@ -58,9 +58,6 @@ def up(
         else:
             output.err.print(Text(to_json(event)), soft_wrap=True)
 
-    def tell(text: str) -> None:
-        show("sisgate", {"level": "info", "process": "sisgate", "event": text})
-
     with interrupts() as stops:
         stack = EmbeddedStack(settings, invocation.clock, on_event=show, verbose=verbose)
         stack.start(processes=workers, with_flower=flower, with_web=with_web)
@@ -70,10 +67,10 @@ def up(
                 _announce(settings, stack, output)
             stack.run(lambda: stops.none)
             if stops.first:
-                tell("stopping after the calls in flight. Ctrl-C again stops at once.")
+                stack.tell("stopping after the calls in flight. Ctrl-C again stops at once.")
         finally:
             stack.stop(lambda: stops.again)
-    tell("stopped. Accepted work continues after the next start.")
+    stack.tell("stopped. Accepted work continues after the next start.")
     output.json({"event": "stopped"})
 
 

@@ -215,8 +215,14 @@ def _be_frequent(scene: Scene, now: datetime) -> None:
             )
 
 
-def test_a_log_that_is_not_whole_is_critical_at_once(scene: Scene) -> None:
-    """By the daily verification, whatever else is wrong; a whole one ends it."""
+def test_a_log_that_is_not_whole_is_critical_at_once(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the daily verification, whatever else is wrong; a whole one ends it.
+
+    The level of a line tells how bad it is: an end is nothing to worry about.
+    """
+    caplog.set_level("INFO")
     audit.seal(scene.runtime)
     audit.verify(scene.runtime)
     scene.clock.advance(86_400)
@@ -235,6 +241,12 @@ def test_a_log_that_is_not_whole_is_critical_at_once(scene: Scene) -> None:
         session.execute(delete(tables.Control))
     assert scene.gateway.audit.verify().is_whole
     judge(scene, lambda: "audit" not in alerts(scene))
+    lines = [(each.levelname, each.getMessage()) for each in caplog.records]
+    levels = {
+        event: level for level, text in lines for event in ("alert_firing", "alert_recovered")
+        if event in text and "rule='audit'" in text
+    }  # fmt: skip
+    assert levels == {"alert_firing": "ERROR", "alert_recovered": "INFO"}
 
 
 def test_one_outage_is_one_alert(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -68,6 +69,19 @@ def test_the_words_are_not_those_of_the_parser(open_service: WebService) -> None
     assert problem == {"place": "body", "message": "not valid JSON at character 6"}
     answer = open_service.ask("GET", "/v1/jobs?limt=1")
     assert "cursor, limit" in answer.json()["detail"]
+
+
+def test_the_log_has_the_pattern_of_a_path_also_of_what_was_refused(
+    service: WebService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A path may name a student, and says in which part of the API a caller is wrong."""
+    caplog.set_level("INFO")
+    for path in (f"/v1/jobs/{SECRET}", "/v1/jobs", "/v1/nothing/more"):
+        assert service.ask("GET", path).status_code == 401
+    lines = [each.getMessage() for each in caplog.records]
+    routes = [re.search("route='([^']*)'", line) for line in lines if "request_answered" in line]
+    assert [found and found[1] for found in routes] == ["/v1/jobs/{job_id}", "/v1/jobs", "/v1"]
+    assert SECRET not in " ".join(lines)
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable, BrokerUnavailable])

@@ -34,6 +34,7 @@ def test_global_options_may_stand_anywhere(
     ("words", "says"),
     [
         (["status"], "Commands: demo, up, serve, sandbox"),
+        (["overview"], "No such command 'overview'. `sisgate dashboard` shows it. Commands: demo"),
         (["jobs", "lsit"], "Did you mean 'list'? Commands: list, show"),
         (["jobs", "list", "--state", "sleeping"], "'sleeping' is not one of 'accepted'"),
     ],
