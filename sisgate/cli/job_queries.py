@@ -43,13 +43,13 @@ MaybeJobsOrFilter = Annotated[
 
 
 def query_of(
-    words: Sequence[str] | None, *, states: Iterable[str] = (), provider: str | None = None
+    words: Sequence[str] | None, *, states: Iterable[str] = (), **options: str | None
 ) -> str:
-    """Return the query of a filter's words and of the options that say the same."""
-    of_options = [*(f"state:{each}" for each in states)]
-    if provider is not None:
-        of_options.append(f"provider:{provider}")
-    return " ".join([*(words or ()), *of_options])
+    """Return the query of a filter's words and of the options that say the same, by qualifier."""
+    named = [*(("state", each) for each in states), *options.items()]
+    return " ".join(
+        [*(words or ()), *(f"{name}:{value}" for name, value in named if value is not None)]
+    )
 
 
 def is_filter(words: Iterable[str] | None) -> bool:

@@ -80,8 +80,8 @@ def load_settings(
 
     The file is `config`, else `SISGATE_CONFIG`, else `sisgate.toml` in the current folder, else the
     one in the data folder, else the one that `sisgate up` last used there; without any, no provider
-    is configured. Raises one `ConfigurationError` with every mistake and its place. Not `with_fleet`:
-    what the fleet shares, such as the providers, is left out.
+    is configured. Raises one `ConfigurationError` with every mistake and its place. What the fleet
+    shares, such as the providers, is left out if not `with_fleet`.
     """
     env = _environment()
     folder = (data_dir or env.data_dir or default_data_dir()).expanduser().absolute()

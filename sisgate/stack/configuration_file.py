@@ -80,7 +80,9 @@ class ConfigurationFile:
         try:
             late = self._late()
             applied = self._applied()
-            self._say(f"{applied.removesuffix('.')}. {late}" if applied and late else applied or late)
+            self._say(
+                f"{applied.removesuffix('.')}. {late}" if applied and late else applied or late
+            )
         except TransientError as error:
             self._say(f"not applied yet: {error.message}")
             self._done, self._wait_until = None, self._clock.monotonic() + RETRY_SECONDS

@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 app = Commands()
 
-OfApp = Annotated[str | None, typer.Option("--app", help="Dead letters of this app.")]
+OfApp = Annotated[str | None, typer.Option("--app", help="Only of this app.")]
 OfError = Annotated[
     str | None,
     typer.Option(
         "--error",
         metavar="CODE",
-        help="Dead letters with this error, such as provider_unavailable.",
+        help="Only with this error, such as provider_unavailable.",
     ),
 ]
-Since = Annotated[datetime | None, time_ago("Dead letters since", "--since")]
+Since = Annotated[datetime | None, time_ago("Only since", "--since")]
 
 
 @dataclass(frozen=True)
 class DeadLetterFilter:
-    """Selects dead letters."""
+    """Selects dead letters, or with a filter's words any jobs."""
 
     provider: str | None = None
     app: str | None = None
@@ -50,6 +50,11 @@ class DeadLetterFilter:
     def is_empty(self) -> bool:
         """Whether it selects all."""
         return self == DeadLetterFilter()
+
+    def as_words(self) -> dict[str, str | None]:
+        """Return it as words of a filter, by qualifier."""
+        since = self.since.isoformat() if self.since is not None else None
+        return {"provider": self.provider, "app": self.app, "error": self.error, "since": since}
 
     def find(self, invocation: Invocation, limit: int | None = None) -> Sequence[DeadLetter]:
         """Return the matches; `UnknownProvider` or `UsageError` for an impossible filter."""
@@ -66,7 +71,7 @@ def show_dead(invocation: Invocation, output: Presenter, letters: Sequence[DeadL
     output.table(
         letters,
         {
-            "job": "id",
+            "job": lambda letter: letter.id[:8],
             "age": lambda letter: letter.job.ended_at and now - letter.job.ended_at,
             "app": lambda letter: letter.job.app,
             "provider": lambda letter: letter.job.provider,
@@ -104,8 +109,8 @@ def retry(
     """Retry failed, expired or cancelled jobs as new jobs, each once."""
     output = invocation.output
     which = DeadLetterFilter(provider, of_app, error, since)
-    if is_filter(jobs) and not dead and which == DeadLetterFilter(provider):
-        query = query_of(jobs, provider=provider)
+    if is_filter(jobs) and not dead:
+        query = query_of(jobs, **which.as_words())
         act_on_all(invocation, "retry", query, yes=yes, dry_run=dry_run)
         return
     if bool(jobs) == dead or not (dead or which.is_empty):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +13,7 @@ from sisgate.cli.app import Commands
 from sisgate.cli.bulk import act_on_all
 from sisgate.cli.commands import dead_letters, held
 from sisgate.cli.commands.dead_letters import DeadLetterFilter, OfApp, OfError, Since, show_dead
-from sisgate.cli.formats import counted, duration, number, short_moment, zone_name
+from sisgate.cli.formats import counted, duration, number, zone_name
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.job_queries import Filter, JobsOrFilter, is_filter, query_of
 from sisgate.cli.params import DryRun, OfProvider, OneJob, Yes
@@ -62,31 +64,42 @@ def list_jobs(
     if dead:
         show_dead(invocation, invocation.output, which.find(invocation, limit))
         return
-    if which != DeadLetterFilter(provider):
-        raise UsageError(
-            "--app, --error and --since select dead letters: add --dead, or write a filter such as "
-            "app:gradebook error:provider_refused since:2h."
-        )
     if provider is not None:
         invocation.gateway.providers.get(provider)
-    query = query_of(words, states=states or (), provider=provider)
+    query = query_of(words, states=states or (), **which.as_words())
     jobs = invocation.gateway.jobs.search(query, limit=limit)
-    accepted = f"accepted {zone_name(invocation.clock.now())}"
+    columns = _columns(jobs, invocation.clock.now())
+    invocation.output.table(jobs, columns, empty="No matching jobs.")
+    if jobs and "app" not in columns:
+        invocation.output.show(Text(f"All are of the app {jobs[0].app}.", "dim"))
+
+
+def _columns(jobs: Sequence[JobStatus], now: datetime) -> Columns:
+    """Return the columns of a list, so that a job takes one line of a usual terminal.
+
+    The day is left out if all are of today, and the app if there is only one.
+    """
+    days = {each.accepted_at.astimezone().date() for each in jobs} | {now.astimezone().date()}
+    when = "%H:%M" if len(days) == 1 else "%m-%d %H:%M"
     columns: Columns = {
-        "job": "id",
-        accepted: lambda status: short_moment(status.accepted_at),
-        "provider": "provider",
-        "what": lambda status: status.resource or status.kind,
+        "job": lambda status: status.id[:8],
         "state": "state",
-        "app": "app",
+        f"accepted {zone_name(now)}" if len(days) > 1 else f"at {zone_name(now)}": (
+            lambda status: f"{status.accepted_at.astimezone():{when}}"
+        ),
+        "what": lambda status: f"{status.provider}/{status.resource or status.kind}",
         "calls": "calls_made",
         "read": "rows_seen",
-        "ins": "inserted",
-        "upd": "updated",
-        "del": "deleted",
-        "error": lambda status: (status.error or {}).get("message"),
+        "ins/upd/del": _changes,
     }
-    invocation.output.table(jobs, columns, empty="No matching jobs.")
+    if len({each.app for each in jobs}) > 1:
+        columns = {**columns, "app": "app"}
+    return {**columns, "error": lambda status: (status.error or {}).get("message")}
+
+
+def _changes(status: JobStatus) -> str | None:
+    counts = (status.inserted, status.updated, status.deleted)
+    return "/".join(map(number, counts)) if any(counts) else None
 
 
 @app.add("sisgate jobs show 3f8a")

@@ -75,11 +75,11 @@ def test_a_mistake_leaves_the_running_version_alone(followed: Followed) -> None:
 
 
 def test_what_needs_a_restart_is_said(followed: Followed) -> None:
-    """Alone, beside what is applied, and no more once it is as at the start; a mistake in it, too."""
+    """Alone or beside what is applied, until it is as at the start; a mistake in it, too."""
     assert followed.save("[providers.lincoln]", 'access = "tokens"\n[providers.lincoln]') == (
         "sisgate.toml: Restart `sisgate up` for a change of access."
     )
-    said = followed.save(LIMIT, f'{LIMIT}\n\n[web]\nmax_waiting = 7\n\n[apps.x]')
+    said = followed.save(LIMIT, f"{LIMIT}\n\n[web]\nmax_waiting = 7\n\n[apps.x]")
     assert "version 2 is in force" in said
     assert said.endswith("Restart `sisgate up` for a change of access, web.")
     said = followed.save('access = "tokens"', 'access = "token"')

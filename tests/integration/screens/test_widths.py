@@ -91,15 +91,16 @@ def shown(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_jobs(gateway: Gateway, dead: Job, capsys: pytest.CaptureFixture[str]) -> None:
-    """App, error and all numbers beside the whole id."""
+    """App, error and all numbers beside the beginning of the id, which commands take."""
     waiting = gateway.sync(PROVIDER, "students")
     listed = shown(capsys, "jobs", "list")
-    for value in (dead.id, waiting.id, PROVIDER, APP, "students", "accepted", "12,345", ERROR):
+    assert waiting.id[:8] in listed
+    for value in (dead.id[:8], PROVIDER, APP, "students", "accepted", "12,345", ERROR):
         assert value in listed
     letters = shown(capsys, "jobs", "list", "--dead")
-    for value in (dead.id, PROVIDER, APP, ERROR):
+    for value in (dead.id[:8], PROVIDER, APP, ERROR):
         assert value in letters
-    details = shown(capsys, "jobs", "show", dead.id)
+    details = shown(capsys, "jobs", "show", dead.id[:8])
     for value in (dead.id, PROVIDER, APP, "GET /orgs?limit=1", "calls made 12,345", ERROR):
         assert value in details
     reviewed = shown(capsys, "jobs", "retry", f"provider:{PROVIDER}", "--dry-run")
@@ -216,3 +217,27 @@ def test_records(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     assert PERSON in captured.out
     assert "Ada" in captured.out
     assert "middleName" in captured.err
+
+
+def test_a_job_is_one_line_that_begins_with_id_and_state(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where names are as short as usual: whatever the others say comes behind."""
+    configuration = gateway.configuration
+    configuration.apply(configuration.plan_provider("powerschool", {
+        "kind": "oneroster", "auth": "none", "endpoints": [{"url": "https://sis.test"}],
+    }), actor="test")  # fmt: skip
+    made = [gateway.sync("powerschool", each) for each in ("students", "enrollments")]
+    with gateway.context.database.write() as session:
+        row = jobs.lock(session, made[0].id)
+        assert row is not None
+        row.calls_made, row.rows_seen, row.inserted = 12, 29_326, 29_299
+        jobs.end(session, row, JobState.DONE, gateway.context.clock.now())
+    capsys.readouterr()
+    assert execute(["jobs", "list"]) == 0
+    head, _, new, old, apps = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["job", "state"]
+    assert new.split()[:2] == [made[1].id[:8], "accepted"]
+    assert old.split()[:2] == [made[0].id[:8], "done"]
+    assert old.split()[-4:] == ["powerschool/students", "12", "29,326", "29,299/0/0"]
+    assert apps == f"All are of the app {APP}."
