@@ -36,7 +36,13 @@ DONE = {"retry": "retried", "cancel": "cancelled"}
 
 
 def act_on_all(
-    invocation: Invocation, action: BulkAction, query: str, *, yes: bool, dry_run: bool
+    invocation: Invocation,
+    action: BulkAction,
+    query: str,
+    *,
+    reason: str | None,
+    yes: bool,
+    dry_run: bool,
 ) -> None:
     """Show what would be done to all jobs that match, ask, and do it, round by round.
 
@@ -50,13 +56,15 @@ def act_on_all(
         return
     if not yes:
         _confirm(output, found)
-    done, conflicts = _rounds(invocation, found)
+    done, conflicts = _rounds(invocation, found, reason)
     _show_outcome(output, action, done, conflicts)
     if conflicts:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _rounds(invocation: Invocation, found: BulkReview) -> tuple[int, list[BulkConflict]]:
+def _rounds(
+    invocation: Invocation, found: BulkReview, reason: str | None
+) -> tuple[int, list[BulkConflict]]:
     """Do it to what was reviewed; return to how many it was done, and the conflicts."""
     output, after, done = invocation.output, None, 0
     conflicts: list[BulkConflict] = []
@@ -66,7 +74,7 @@ def _rounds(invocation: Invocation, found: BulkReview) -> tuple[int, list[BulkCo
             bar = bars.add_task(found.action, total=total)
             while True:
                 outcome = invocation.gateway.jobs.run_bulk(
-                    found.action, found.query, after=after, actor=user_name()
+                    found.action, found.query, after=after, actor=user_name(), reason=reason
                 )
                 done, after = done + outcome.done, outcome.after
                 conflicts += outcome.conflicts

@@ -154,12 +154,18 @@ class HttpJobs:
         return review_of(self._connection.post(path, {"query": query}, may_repeat=True), wanted)
 
     def run_bulk(
-        self, action: str, query: str, *, after: str | None = None, actor: str | None = None
+        self,
+        action: str,
+        query: str,
+        *,
+        after: str | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
     ) -> BulkOutcome:
         """Retry or cancel all jobs that match a query; see `Jobs.run_bulk`."""
         from sisgate.client.overviews import outcome_of
 
-        body = {"query": query, "after": after}
+        body = {"query": query, "after": after, "reason": reason}
         return outcome_of(self._connection.post(bulk_path(action), body, silence=BULK_SECONDS))
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
@@ -248,13 +254,16 @@ class HttpJobs:
         found = self._connection.get("/v1/dead-letters", query)["jobs"]
         return [dead_letter_of(each) for each in found]
 
-    def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
+    def cancel(
+        self, job_id: str, *, actor: str | None = None, reason: str | None = None
+    ) -> JobStatus:
         """Cancel a live job; `InvalidState` if it has ended, `UnknownJob` if there is none."""
-        return status_of(self._connection.post(f"{job_path(job_id)}/cancel"))
+        return status_of(self._connection.post(f"{job_path(job_id)}/cancel", {"reason": reason}))
 
-    def retry(self, job_id: str, *, actor: str | None = None) -> Job:
+    def retry(self, job_id: str, *, actor: str | None = None, reason: str | None = None) -> Job:
         """Retry a job that failed, expired or was cancelled; again, it returns the same new job."""
-        return self.job_of(self._connection.post(f"{job_path(job_id)}/retry", may_repeat=True))
+        path = f"{job_path(job_id)}/retry"
+        return self.job_of(self._connection.post(path, {"reason": reason}, may_repeat=True))
 
     def resolve(
         self,

@@ -27,23 +27,25 @@ from sisgate.sync.start import READ_SINCE, RESUMES
 class JobActions:
     """Actions for operators and the app that owns the job. Each is audited.
 
-    `actor` is the caller's name for the audit log, unless a token identifies them.
+    `actor` is the caller's name for the audit log, unless a token identifies them; `reason` is why.
     """
 
     def __init__(self, core: Core, acceptance: Acceptance) -> None:
         self._core = core
         self._acceptance = acceptance
 
-    def cancel(self, status: JobStatus, actor: str | None) -> None:
+    def cancel(self, status: JobStatus, actor: str | None, reason: str | None = None) -> None:
         """End a live job; `InvalidState` if it has ended."""
         who, core = self._actor(status, actor), self._core
         with core.database.write() as session:
             now = core.clock.now()
             job = jobs.cancel(session, status.id, now)
-            events.job_changed(session, job, "cancel", now, actor=who)
+            events.job_changed(session, job, "cancel", now, actor=who, reason=reason)
         core.wakeups.announce(status.id)
 
-    def retry(self, status: JobStatus, actor: str | None) -> tuple[str, bool]:
+    def retry(
+        self, status: JobStatus, actor: str | None, reason: str | None = None
+    ) -> tuple[str, bool]:
         """Retry a job; return the id of the job that retries it, and whether that is new."""
         who, core = self._actor(status, actor), self._core
         with core.database.read() as session:
@@ -64,7 +66,7 @@ class JobActions:
         def begin(session: Session, now: datetime) -> str | None:
             earlier = jobs.begin_retry(session, old.id, new.id)
             if earlier is None:
-                events.job_changed(session, old, "retry", now, actor=who, new=new.id)
+                events.job_changed(session, old, "retry", now, actor=who, reason=reason, new=new.id)
             return earlier
 
         if new.kind is JobKind.REQUEST and old.state != JobState.UNKNOWN:

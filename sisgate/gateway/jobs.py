@@ -185,7 +185,13 @@ class Jobs:
         return review(self._core, action, query)
 
     def run_bulk(
-        self, action: str, query: str, *, after: str | None = None, actor: str | None = None
+        self,
+        action: str,
+        query: str,
+        *,
+        after: str | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
     ) -> BulkOutcome:
         """Retry or cancel all jobs that match a query, in rounds of some seconds.
 
@@ -195,9 +201,9 @@ class Jobs:
 
         def act(status: JobStatus) -> None:
             if action == "retry":
-                self._actions.retry(status, actor)
+                self._actions.retry(status, actor, reason)
             else:
-                self._actions.cancel(status, actor)
+                self._actions.cancel(status, actor, reason)
 
         return carry_out(self._core, action, query, after, act)
 
@@ -305,21 +311,23 @@ class Jobs:
         )
         return [DeadLetter(status_of(dead.job, {}), dead.tries, dead.lost_workers) for dead in rows]
 
-    def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
+    def cancel(
+        self, job_id: str, *, actor: str | None = None, reason: str | None = None
+    ) -> JobStatus:
         """Cancel a live job; `InvalidState` if it has ended, `UnknownJob` if there is none.
 
         `actor` is the caller's name for the audit log.
         """
-        self._actions.cancel(self.status(job_id), actor)
+        self._actions.cancel(self.status(job_id), actor, reason)
         return self.status(job_id)
 
-    def retry(self, job_id: str, *, actor: str | None = None) -> Job:
+    def retry(self, job_id: str, *, actor: str | None = None, reason: str | None = None) -> Job:
         """Retry a job that failed, expired or was cancelled, as a new job.
 
         A second call returns the same new job, with `is_new` False. `actor` is the caller's name
         for the audit log. Raises `InvalidState` for a job in another state.
         """
-        new_id, is_new = self._actions.retry(self.status(job_id), actor)
+        new_id, is_new = self._actions.retry(self.status(job_id), actor, reason)
         return Job(self, new_id, is_new=is_new)
 
     def resolve(

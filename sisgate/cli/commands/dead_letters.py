@@ -103,6 +103,7 @@ def retry(
     of_app: OfApp = None,
     error: OfError = None,
     since: Since = None,
+    reason: Reason = None,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
@@ -111,7 +112,7 @@ def retry(
     which = DeadLetterFilter(provider, of_app, error, since)
     if is_filter(jobs) and not dead:
         query = query_of(jobs, **which.as_words())
-        act_on_all(invocation, "retry", query, yes=yes, dry_run=dry_run)
+        act_on_all(invocation, "retry", query, reason=reason, yes=yes, dry_run=dry_run)
         return
     if bool(jobs) == dead or not (dead or which.is_empty):
         raise UsageError(
@@ -131,7 +132,7 @@ def retry(
         if dry_run:
             output.result(job_ids, "\n".join(job_ids))
             return
-    retried = _retry_each(invocation, job_ids, refused)
+    retried = _retry_each(invocation, job_ids, refused, reason)
     output.json(retried)
     if dead:
         output.show(f"{len(retried):,} jobs were retried.")
@@ -177,7 +178,10 @@ def _find(
 
 
 def _retry_each(
-    invocation: Invocation, job_ids: Sequence[str], refused: list[SisgateError]
+    invocation: Invocation,
+    job_ids: Sequence[str],
+    refused: list[SisgateError],
+    reason: str | None,
 ) -> list[dict[str, Any]]:
     """Retry each job once, however often this runs, with a progress bar for several.
 
@@ -191,7 +195,7 @@ def _retry_each(
             bar = bars.add_task("retrying", total=len(job_ids))
             for job_id in job_ids:
                 try:
-                    job = invocation.gateway.jobs.retry(job_id, actor=user_name())
+                    job = invocation.gateway.jobs.retry(job_id, actor=user_name(), reason=reason)
                     retried.append({"job": job.id, "retry_of": job_id, "is_new": job.is_new})
                 except UsageError as error:
                     refused.append(error)

@@ -16,7 +16,7 @@ from sisgate.cli.commands.dead_letters import DeadLetterFilter, OfApp, OfError, 
 from sisgate.cli.formats import counted, duration, number, zone_name
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.job_queries import Filter, JobsOrFilter, is_filter, query_of
-from sisgate.cli.params import DryRun, OfProvider, OneJob, Yes
+from sisgate.cli.params import DryRun, OfProvider, OneJob, Reason, Yes
 from sisgate.cli.tables import Columns
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
@@ -137,16 +137,21 @@ def timeline(invocation: Invocation, job: OneJob) -> None:
     note="With a filter: all that match. Exits with 1 if some were left as they are.",
 )
 def cancel(
-    invocation: Invocation, jobs: JobsOrFilter, yes: Yes = False, dry_run: DryRun = False
+    invocation: Invocation,
+    jobs: JobsOrFilter,
+    reason: Reason = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Cancel a job, or all that match. Calls in flight finish; their responses are discarded."""
     if is_filter(jobs):
-        act_on_all(invocation, "cancel", " ".join(jobs), yes=yes, dry_run=dry_run)
+        query = " ".join(jobs)
+        act_on_all(invocation, "cancel", query, reason=reason, yes=yes, dry_run=dry_run)
         return
     if len(jobs) > 1 or dry_run:
         raise UsageError("Give one job, or a filter such as state:accepted provider:skyward.")
     found = invocation.gateway.jobs.find(jobs[0])
-    status = invocation.gateway.jobs.cancel(found, actor=user_name())
+    status = invocation.gateway.jobs.cancel(found, actor=user_name(), reason=reason)
     invocation.output.result(status, f"Job {status.id} is cancelled.")
 
 

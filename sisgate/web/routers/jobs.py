@@ -23,6 +23,7 @@ from sisgate.web.schemas.jobs import (
     DeadLetterDocument,
     DeadLetters,
     FoundJob,
+    JobActionOrder,
     JobDocument,
     JobPage,
     ManySyncsResult,
@@ -320,7 +321,9 @@ def act_on_jobs(
 
     Jobs that have moved, or that the caller may not touch, are left as they are: the conflicts.
     """
-    outcome = caller.jobs.run_bulk(action, order.query, after=order.after, actor=ACTOR)
+    outcome = caller.jobs.run_bulk(
+        action, order.query, after=order.after, actor=ACTOR, reason=order.reason
+    )
     return BulkOutcomeDocument.of_outcome(outcome)
 
 
@@ -334,9 +337,10 @@ def get_wait(job_id: JobId, caller: Caller) -> WaitsFor:
 
 
 @router.post("/jobs/{job_id}/cancel", openapi_extra=needs("enqueue", "job"), summary="Cancel a job")
-def cancel_job(job_id: JobId, caller: Caller) -> JobDocument:
+def cancel_job(job_id: JobId, caller: Caller, order: JobActionOrder | None = None) -> JobDocument:
     """End a live job. Its calls in flight finish, and their responses are dropped."""
-    return JobDocument.of(caller.jobs.cancel(job_id, actor=ACTOR))
+    reason = order.reason if order is not None else None
+    return JobDocument.of(caller.jobs.cancel(job_id, actor=ACTOR, reason=reason))
 
 
 @router.post(
@@ -345,9 +349,12 @@ def cancel_job(job_id: JobId, caller: Caller) -> JobDocument:
     openapi_extra=needs("enqueue", "job"),
     summary="Retry a job",
 )
-def retry_job(job_id: JobId, response: Response, caller: Caller) -> AcceptedJob:
+def retry_job(
+    job_id: JobId, response: Response, caller: Caller, order: JobActionOrder | None = None
+) -> AcceptedJob:
     """Enqueue a failed, expired or cancelled job as a new one; again, it returns the same one."""
-    job = caller.jobs.retry(job_id, actor=ACTOR)
+    reason = order.reason if order is not None else None
+    job = caller.jobs.retry(job_id, actor=ACTOR, reason=reason)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return AcceptedJob.accepted(job, job.status(), None)
 

@@ -228,8 +228,13 @@ class TargetDocument(Document):
     hidden: str | None
 
 
-class Resolution(OrderDocument):
+class JobActionOrder(OrderDocument):
+    """Why, for the audit log."""
+
+    reason: Annotated[str | None, Field(max_length=500)] = None
+
+
+class Resolution(JobActionOrder):
     """How a job of unknown outcome is settled."""
 
     resolution: Literal["done", "failed", "retry"]
-    reason: Annotated[str | None, Field(max_length=500)] = None

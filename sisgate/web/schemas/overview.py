@@ -156,6 +156,7 @@ class BulkRoundOrder(BulkActionOrder):
     """The jobs, and `after` of the round before; null begins."""
 
     after: Annotated[str | None, Field(max_length=100)] = None
+    reason: Annotated[str | None, Field(max_length=500)] = None
 
 
 class BulkReviewDocument(Document):
