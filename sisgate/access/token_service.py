@@ -96,14 +96,17 @@ class TokenService:
         try:
             places = [str(scope) for scope in parse_scopes(scopes)]
         except ValueError as error:
-            raise UsageError(f"{error}.") from None
+            raise UsageError(f"{error}.", field="scopes") from None
         if not NAME.fullmatch(name) or PATTERN.search(name):
             raise UsageError(
                 "A token is named after its app or person: letters, digits, _ . @ and -, at most "
-                "100, a letter or digit first."
+                "100, a letter or digit first.",
+                field="name",
             )
         if not places:
-            raise UsageError("A token needs at least one scope; * means everything.")
+            raise UsageError(
+                "A token needs at least one scope; * means everything.", field="scopes"
+            )
         if life is not None and not timedelta(0) < life <= LONGEST:
             raise UsageError("The life of a token must be positive, and at most a hundred years.")
         is_first = Role.ADMIN in granted and self._authorizer.is_anonymous

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sisgate.console.rooms import View
+from sisgate.errors import SisgateError
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,12 @@ class FormField:
     value: str = ""
     options: Sequence[tuple[str, str]] = ()
     required: bool = False
+
+    def answered(self, form: Mapping[str, str]) -> FormField:
+        """Return it with what was typed; what the page says for itself stays as it is now."""
+        if self.kind == "hidden":
+            return self
+        return replace(self, value=form.get(self.name, ""))
 
 
 REASON = FormField("reason", "Reason", "For the audit log.")
@@ -43,3 +50,20 @@ def act_view(
         "path": path, "danger": danger,
     }  # fmt: skip
     return View("act.html", title, values)
+
+
+def asked_again(view: View, form: Mapping[str, str], error: SisgateError) -> View:
+    """Return the page of a form with what was typed, and what is wrong with it."""
+    name, values = error.detail.get("field"), dict(view.values)
+    text = error.message.removeprefix(f"{name}: ")
+    fields = [each.answered(form) for each in values.get("fields", ())]
+    shown = {each.name for each in fields if each.kind != "hidden"}
+    values |= {
+        "fields": fields,
+        "mistake": {
+            "field": name if name in shown else None, "text": text[:1].upper() + text[1:],
+        },
+    }  # fmt: skip
+    if "asked" in values:
+        values["asked"] = {each: form.get(each, "") for each in values["asked"]}
+    return replace(view, values=values)

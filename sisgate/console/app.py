@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -22,17 +26,25 @@ from starlette.types import Receive, Scope, Send
 
 from sisgate.clock import SystemClock
 from sisgate.console import pages
+from sisgate.console.acts import asked_again
 from sisgate.console.forms import form_of
 from sisgate.console.live import Streams
-from sisgate.console.navigation import ENTRIES, menu_of
+from sisgate.console.navigation import ENTRIES, menu_of, nearest
 from sisgate.console.preferences import preferences_of
-from sisgate.console.rooms import ConsoleRoute, Done, Printable, View, Visit
+from sisgate.console.rooms import ConsoleRoute, Done, Printable, Result, View, Visit
 from sisgate.console.suggestions import suggestions_for
 from sisgate.console.templates import Templates
 from sisgate.console.visitors import COOKIE, LoginBound, Visitors
-from sisgate.errors import NotAuthenticated, NotFound, SisgateError, TooManyRequests, UsageError
+from sisgate.errors import (
+    AccessDenied,
+    NotAuthenticated,
+    NotFound,
+    SisgateError,
+    TooManyRequests,
+    UsageError,
+)
 from sisgate.gateway import Gateway
-from sisgate.problem_details import problem_of
+from sisgate.problem_details import problem_of, status_of
 
 HERE = Path(__file__).parent
 
@@ -130,12 +142,38 @@ class Console:
         return endpoint
 
     def _answer(self, route: ConsoleRoute, visit: Visit, request: Request) -> Response:
-        result = route.result(visit)
+        try:
+            result = route.result(visit)
+        except UsageError as error:
+            again = self._form_again(route, visit, error)
+            if again is None:
+                raise
+            return self._page(request, visit, again, status_of(error))
         if isinstance(result, Done):
             return _told(result)
         if isinstance(result, Printable):
             return _printed(result)
         return self._page(request, visit, result)
+
+    def _form_again(self, route: ConsoleRoute, visit: Visit, error: UsageError) -> View | None:
+        """Return the page of a form with what was typed and the mistake in it; None without one."""
+        name, typed = error.detail.get("field"), visit.form
+        page: Result | None
+        if route.method == "GET":
+            typed = dict(visit.query)
+            if name not in typed:
+                return None
+            rest = {each: value for each, value in typed.items() if each != name}
+            page = route.result(replace(visit, query=QueryParams(rest)))
+        elif name is None and status_of(error) != HTTPStatus.UNPROCESSABLE_ENTITY:
+            return None  # not what was typed is wrong
+        else:
+            twin = "GET", route.path
+            form = next((each for each in self.routes if (each.method, each.path) == twin), None)
+            page = form.result(visit) if form is not None else None
+        if not isinstance(page, View) or (name is None and "fields" not in page.values):
+            return None
+        return asked_again(page, typed, error)
 
     def _page(
         self, request: Request, visit: Visit | None, view: View, status: int = 200
@@ -143,6 +181,7 @@ class Console:
         notice = _notice_of(request)
         principal = visit.gateway.access.principal() if visit is not None else None
         values = {
+            "mistake": None,
             **view.values,
             "title": view.title,
             "menu": menu_of(visit) if visit is not None else [],
@@ -220,15 +259,26 @@ class Console:
         return await run_in_threadpool(self._error_page, request, visit, error)
 
     def _error_page(self, request: Request, visit: Visit | None, error: Exception) -> Response:
-        problem = _problem_of(error)
-        view = View("error.html", problem["title"], {"problem": problem})
-        return self._page(request, visit, view, problem["status"])
+        problem, path = _problem_of(error), request.url.path
+        is_missing = problem["status"] == HTTPStatus.NOT_FOUND
+        values = {
+            "problem": problem,
+            "nearest": nearest(visit, path) if visit is not None else None,
+            "is_action": request.method == "POST" and not isinstance(error, AccessDenied),
+            "word": path.rpartition("/")[2] if is_missing and path.count("/") <= len("//") else "",
+        }
+        return self._page(request, visit, View("error.html", problem["title"], values),
+                          problem["status"])  # fmt: skip
 
 
 def _problem_of(error: Exception) -> dict[str, Any]:
     """Return what an error page shows. A mistake of ours is in the log of the process only."""
+    if isinstance(error, NotFound):  # its page has links instead of commands
+        sentences = re.split(r"(?<=\.) ", error.message)
+        told = " ".join(each for each in sentences if "`" not in each) or _plain(error.message)
+        return problem_of(error) | {"detail": told}
     if isinstance(error, SisgateError):
-        return problem_of(error)
+        return problem_of(error) | {"detail": _plain(error.message)}
     if isinstance(error, HTTPException):
         is_missing = error.status_code == 404
         told = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
@@ -27,10 +27,20 @@ async def form_of(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
+@contextmanager
+def asked_by(name: str) -> Iterator[None]:
+    """Let a mistake in what a field asks for name the field, unless it names another one."""
+    try:
+        yield
+    except UsageError as error:
+        error.detail.setdefault("field", name)
+        raise
+
+
 def number_of(text: str, name: str) -> int:
     """Return a whole number; `UsageError` with the field's name for another text."""
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise UsageError(f"{name}: write a whole number.")
+        raise UsageError(f"{name}: write a whole number.", field=name)
     return int(text)
 
 
@@ -48,7 +58,8 @@ def time_of(form: Mapping[str, str], name: str, now: datetime) -> datetime | Non
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     raise UsageError(
-        f"{name}: write a duration such as 30m or 2h, or a time such as 2026-12-01T07:00 (UTC)."
+        f"{name}: write a duration such as 30m or 2h, or a time such as 2026-12-01T07:00 (UTC).",
+        field=name,
     )
 
 
@@ -59,4 +70,4 @@ def since_of(text: str, now: datetime) -> datetime | None:
     try:
         return now - min(parse_duration(text), timedelta(days=3650))
     except ValueError as error:
-        raise UsageError(f"since: {error}.") from None
+        raise UsageError(f"since: {error}.", field="since") from None

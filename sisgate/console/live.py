@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from sisgate.clock import thread_seconds
 from sisgate.console.rooms import ConsoleRoute, Visit
 from sisgate.errors import AccessDenied, NotAuthenticated, NotFound, SisgateError, UsageError
-from sisgate.gateway import Action, Gateway, Role
+from sisgate.gateway import Gateway, Role
 
 EVERY_SECONDS = 2.0
 LONGEST_SECONDS = 45.0
@@ -114,8 +114,6 @@ class Streams:
         path, _, query = address.partition("?")
         for route, (pattern, _, converters) in self._routes:
             if match := pattern.match(path):
-                if route.action is Action.SIGHT:
-                    break  # each turn would be a disclosure
                 places = {k: converters[k].convert(v) for k, v in match.groupdict().items()}
                 return route, Visit(gateway, QueryParams(query), places)
         raise UsageError("There is no such page to follow.")

@@ -58,3 +58,9 @@ def menu_of(visit: Visit) -> list[tuple[str, list[MenuEntry]]]:
         if may and principal.roles:
             groups.setdefault(entry.group, []).append(entry)
     return list(groups.items())
+
+
+def nearest(visit: Visit, path: str) -> MenuEntry | None:
+    """Return the entry, but the overview, that a path is or lies below, if there is one."""
+    entries = [entry for _, entries in menu_of(visit) for entry in entries if entry.path != "/"]
+    return next((each for each in entries if f"{path}/".startswith(f"{each.path}/")), None)

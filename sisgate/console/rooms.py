@@ -18,6 +18,9 @@ CLOCK = SystemClock()
 ACTOR = "console"
 """The name in the audit log of a visitor without a token."""
 
+WHOLE_ID = 36
+"""Characters of a job's id."""
+
 Where = Literal["anywhere", "installation", "provider", "part of provider", "dataset", "job"]
 """Where the right is needed; `provider`, `resource` and `job_id` are parts of the path."""
 
@@ -40,12 +43,20 @@ class Visit:
         """Return whether the visitor may do something: pages leave out what they may not."""
         return self.gateway.access.allows(action, provider)
 
+    def asked(self, name: str) -> str:
+        """Return what a form or the address asks for by that name, '' for nothing."""
+        return self.form.get(name, self.query.get(name, ""))
+
     @property
     def purpose(self) -> str:
-        """Why student data is looked at, for the audit log; `UsageError` without one."""
-        purpose = self.query.get("purpose", "").strip()[:500]
+        """Why student data is looked at, for the audit log; `UsageError` without one.
+
+        Only a form gives it: addresses are kept by browsers and proxies.
+        """
+        purpose = self.form.get("purpose", "").strip()[:500]
         if not purpose:
-            raise UsageError("Say why you look at student data: the audit log keeps the purpose.")
+            what = "Say why you look at student data: the audit log keeps the purpose."
+            raise UsageError(what, field="purpose")
         return purpose
 
     def sees(self, provider: str, resource: str | None = None) -> bool:
@@ -98,7 +109,15 @@ class ConsoleRoute:
     where: Where
 
     def result(self, visit: Visit) -> Result:
-        """Check the right to come here, and do what the route does; the gateway asks again."""
+        """Check the right to come here, and do what the route does; the gateway asks again.
+
+        The beginning of a job's id leads to the page of the one that has it.
+        """
+        job_id = visit.places.get("job_id", "")
+        if self.method == "GET" and self.where == "job" and len(job_id) < WHOLE_ID:
+            places = {**visit.places, "job_id": visit.gateway.jobs.find(job_id)}
+            query = f"?{visit.query}" if visit.query else ""
+            return Done(f"{self.path.format(**places)}{query}", "")
         self._check(visit)
         return self.handler(visit)
 

@@ -53,7 +53,8 @@ class Templates:
     def page(self, name: str, values: Mapping[str, Any]) -> str:
         """Return a whole page."""
         template = self._env.get_template(name)
-        return template.render({**values, "is_live": "live" in template.blocks})
+        is_live = "live" in template.blocks and not values.get("mistake")
+        return template.render({**values, "is_live": is_live})
 
     def live(self, name: str, values: Mapping[str, Any]) -> str | None:
         """Return the part of a page that is kept up to date; None if it has none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sisgate.console.acts import REASON, FormField, act_view
-from sisgate.console.forms import time_of
+from sisgate.console.forms import asked_by, time_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
 from sisgate.errors import UsageError
 from sisgate.gateway import Action
@@ -67,8 +67,11 @@ def silence(visit: Visit) -> Done:
     alert = part.get(visit.places["alert"])
     until = time_of(visit.form, "until", visit.now)
     if until is None:
-        raise UsageError("A silence needs an end.")
-    part.silence(until, rule=alert.rule, provider=alert.provider, actor=ACTOR, reason=visit.reason)
+        raise UsageError("A silence needs an end.", field="until")
+    with asked_by("until"):
+        part.silence(
+            until, rule=alert.rule, provider=alert.provider, actor=ACTOR, reason=visit.reason
+        )
     return Done("/alerts", f"{alert.rule} is silent until {until:%Y-%m-%d %H:%M} UTC.")
 
 

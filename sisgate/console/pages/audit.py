@@ -23,4 +23,4 @@ def audit(visit: Visit) -> View:
         since=since_of(asked["since"], visit.now),
     )  # fmt: skip
     events = visit.gateway.audit.tail(wanted, limit=MOST)
-    return View("audit.html", "Audit log", {"events": events, "asked": asked, "fields": FIELDS})
+    return View("audit.html", "Audit log", {"events": events, "asked": asked, "names": FIELDS})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from sisgate.console.acts import REASON, FormField, act_view
-from sisgate.console.forms import time_of
+from sisgate.console.forms import asked_by, time_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
 from sisgate.gateway import Action
 
@@ -45,7 +45,8 @@ def pause(visit: Visit) -> Done:
     name = visit.places["provider"]
     until = time_of(visit.form, "until", visit.now)
     control = visit.gateway.providers.control(name)
-    control.pause(until, actor=ACTOR, reason=visit.reason)
+    with asked_by("until"):
+        control.pause(until, actor=ACTOR, reason=visit.reason)
     ends = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until somebody resumes it"
     return Done(_back(visit), f"{name} is paused {ends}." if control.holds_now else LATER)
 
@@ -96,7 +97,8 @@ def set_limits(visit: Visit) -> Done:
     name = visit.places["provider"]
     texts = [each.strip() for each in visit.form.get("limits", "").split(",") if each.strip()]
     control = visit.gateway.providers.control(name)
-    changed = control.set_limits(texts or None, actor=ACTOR, reason=visit.reason)
+    with asked_by("limits"):
+        changed = control.set_limits(texts or None, actor=ACTOR, reason=visit.reason)
     now = ", ".join(texts) or "as configured"
     text = f"The limits of {name} are {now}." if changed else f"The limits were {now} already."
     return Done(_back(visit), text if control.holds_now else LATER)
@@ -128,10 +130,11 @@ def set_breakers(visit: Visit) -> Done:
     """Pin breakers, or leave them to themselves."""
     name, form = visit.places["provider"], visit.form
     breakers = visit.gateway.providers.breakers(name)
-    changed = breakers.set(
-        form.get("state", "auto"), form.get("endpoint") or None,
-        until=time_of(form, "until", visit.now), actor=ACTOR, reason=visit.reason,
-    )  # fmt: skip
+    with asked_by("until"):
+        changed = breakers.set(
+            form.get("state", "auto"), form.get("endpoint") or None,
+            until=time_of(form, "until", visit.now), actor=ACTOR, reason=visit.reason,
+        )  # fmt: skip
     text = f"Changed: {', '.join(changed)}." if changed else "They were so already."
     return Done(_back(visit), text if breakers.holds_now else LATER)
 

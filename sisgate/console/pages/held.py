@@ -32,7 +32,13 @@ def held_sync(visit: Visit) -> View:
     return _view(visit)
 
 
-@room.page("/held/{job_id}/data", Action.SIGHT, "job")
+@room.page("/held/{job_id}/data", Action.LOOK, "job")
+def without_data(visit: Visit) -> Done:
+    """Go to the page that is no look at student data."""
+    return Done(f"/held/{visit.places['job_id']}", "")
+
+
+@room.action("/held/{job_id}/data", Action.SIGHT, "job")
 def held_sync_data(visit: Visit) -> View:
     """Show the same with what is in the records."""
     return _view(visit, visit.purpose)
@@ -40,7 +46,7 @@ def held_sync_data(visit: Visit) -> View:
 
 def _view(visit: Visit, purpose: str | None = None) -> View:
     gateway, job_id = visit.gateway, visit.places["job_id"]
-    status, start = gateway.jobs.status(job_id), visit.query.get("start", "")
+    status, start = gateway.jobs.status(job_id), visit.asked("start")
     found = gateway.jobs.deletions(job_id, start=start, limit=SIZE)
     form = act_view(
         f"Deletions of {found.resource} of {found.provider}",
@@ -73,7 +79,7 @@ def approve(visit: Visit) -> Done:
     if status.state is not JobState.HELD or status.resource is None:
         raise InvalidState(f"Job {status.id} is {status.state.value}, not held.", job=status.id)
     if visit.form.get("sure") != "yes":
-        raise UsageError("Check at the provider first, and say so in the form.")
+        raise UsageError("Check at the provider first, and say so in the form.", field="sure")
     job = visit.gateway.sync(
         status.provider, status.resource, allow_deletes=True, mode="full", priority="high"
     )

@@ -72,12 +72,12 @@ def run(visit: Visit) -> View:
     form = visit.form
     query = pinned(form.get("q", ""), visit.now)
     outcome = visit.gateway.jobs.run_bulk(
-        _action(visit), query, after=form.get("after") or None, actor=ACTOR
+        _action(visit), query, after=form.get("after") or None, actor=ACTOR, reason=visit.reason
     )
     earlier = {name: number_of(form.get(name, "0"), name) for name in ("done", "left", "of")}
     values = {
         "it": outcome, "q": query, "of": earlier["of"], "done": earlier["done"] + outcome.done,
-        "left": earlier["left"] + len(outcome.conflicts),
+        "left": earlier["left"] + len(outcome.conflicts), "reason": visit.reason or "",
     }  # fmt: skip
     return View("outcome.html", "Going on" if outcome.after else "Done", values)
 
@@ -115,7 +115,13 @@ def job(visit: Visit) -> View:
     return View("job.html", f"{what} of {status.provider}", values)
 
 
-@room.page("/jobs/{job_id}/payload", Action.SIGHT, "job")
+@room.page("/jobs/{job_id}/payload", Action.LOOK, "job")
+def without_payload(visit: Visit) -> Done:
+    """Go to the page that is no look at student data."""
+    return Done(f"/jobs/{visit.places['job_id']}", "")
+
+
+@room.action("/jobs/{job_id}/payload", Action.SIGHT, "job")
 def payload(visit: Visit) -> View:
     """Show what a request asked for and what was answered: each look is a disclosure."""
     part, job_id = visit.gateway.jobs, visit.places["job_id"]
@@ -148,11 +154,11 @@ def act_form(visit: Visit) -> View:
     what = f"{status.resource or status.kind} of {status.provider}, {status.state.value}"
     if act == "cancel":
         text = "The job ends now. A call in flight finishes, and its response is dropped."
-        return act_view("Cancel the job", [what, text], submit="Cancel the job", back=back,
+        return act_view("Cancel the job", [what, text], REASON, submit="Cancel the job", back=back,
                         danger=True)  # fmt: skip
     if act == "retry":
         text = "A new job does the same again. A failed sync resumes where it ended."
-        return act_view("Retry the job", [what, text], submit="Retry", back=back)
+        return act_view("Retry the job", [what, text], REASON, submit="Retry", back=back)
     if act == "resolve":
         ends = (
             ("done", "done: the provider has carried it out"),
@@ -169,10 +175,10 @@ def act(visit: Visit) -> Done:
     """Cancel, retry or settle one job."""
     jobs_, job_id, word = visit.gateway.jobs, visit.places["job_id"], visit.places["act"]
     if word == "cancel":
-        jobs_.cancel(job_id, actor=ACTOR)
+        jobs_.cancel(job_id, actor=ACTOR, reason=visit.reason)
         return Done(f"/jobs/{job_id}", "The job is cancelled.")
     if word == "retry":
-        again = jobs_.retry(job_id, actor=ACTOR)
+        again = jobs_.retry(job_id, actor=ACTOR, reason=visit.reason)
         return Done(f"/jobs/{again.id}", "This job does it again.")
     if word == "resolve":
         resolution = visit.form.get("resolution", "")

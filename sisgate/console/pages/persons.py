@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sisgate.console.forms import since_of
+from sisgate.console.forms import asked_by, since_of
 from sisgate.console.rooms import ACTOR, Room, View, Visit
 from sisgate.gateway import Action
 
@@ -22,9 +22,10 @@ def disclosures(visit: Visit) -> View:
         "asked": asked, "providers": visit.gateway.providers.names(), "found": None, "count": 0,
     }  # fmt: skip
     if asked["provider"] and asked["person"]:
-        found = visit.gateway.audit.disclosures(
-            asked["provider"], asked["person"], actor=ACTOR, resource=asked["resource"] or None,
-            since=since_of(asked["since"], visit.now),
-        )  # fmt: skip
+        with asked_by("provider"):
+            found = visit.gateway.audit.disclosures(
+                asked["provider"], asked["person"], actor=ACTOR, resource=asked["resource"] or None,
+                since=since_of(asked["since"], visit.now),
+            )  # fmt: skip
         values |= {"found": list(reversed(found))[:MOST], "count": len(found)}
     return View("disclosures.html", "Disclosures of a person", values)

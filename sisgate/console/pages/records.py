@@ -1,7 +1,7 @@
 """Records: which there are, what became of one, who reads their changes.
 
-What is in a record is shown to who has payload sight, for a stated purpose, on pages of their own:
-these are not kept up to date, as each look is a disclosure.
+What is in a record is shown to who has payload sight, for a stated purpose. These pages answer a
+form, as no address may have the purpose, and are not kept up to date: each look is a disclosure.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _place(visit: Visit) -> tuple[str, str]:
 def _page(visit: Visit) -> dict[str, Any]:
     """Return a page of records without data, and what pages of a dataset have in common."""
     provider, resource = _place(visit)
-    start, deleted = visit.query.get("start", ""), visit.query.get("deleted") == "yes"
+    start, deleted = visit.asked("start"), visit.asked("deleted") == "yes"
     datasets = visit.gateway.datasets
     page = datasets.browse(provider, resource, start=start, include_deleted=deleted, limit=SIZE)
     return {
@@ -43,7 +43,7 @@ def records(visit: Visit) -> View:
     return View("records.html", f"Records: {resource} of {provider}", _page(visit))
 
 
-@room.page(f"{AT}/records/data", Action.SIGHT, "dataset")
+@room.action(f"{AT}/records", Action.SIGHT, "dataset")
 def records_data(visit: Visit) -> View:
     """Show the same with what is in them."""
     provider, resource = _place(visit)
@@ -56,7 +56,7 @@ def records_data(visit: Visit) -> View:
 
 def _record(visit: Visit) -> dict[str, Any]:
     provider, resource = _place(visit)
-    if not (sourced_id := visit.query.get("id", "")):
+    if not (sourced_id := visit.asked("id")):
         raise UsageError("The address names no record: choose one among those of the dataset.")
     found = visit.gateway.datasets.history(provider, resource, sourced_id)
     is_person = resource in {"students", "teachers"}
@@ -73,7 +73,7 @@ def record(visit: Visit) -> View:
     return View("record.html", "Record", _record(visit))
 
 
-@room.page(f"{AT}/record/data", Action.SIGHT, "dataset")
+@room.action(f"{AT}/record", Action.SIGHT, "dataset")
 def record_data(visit: Visit) -> View:
     """Show one record with what is in it."""
     provider, resource = _place(visit)

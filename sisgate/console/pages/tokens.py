@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sisgate.console.acts import REASON, FormField, act_view
-from sisgate.console.forms import number_of
+from sisgate.console.forms import asked_by, number_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
 from sisgate.errors import InvalidState
 from sisgate.gateway import Action, Role
@@ -55,12 +55,13 @@ def new(visit: Visit) -> View:
             "someone else. It is among the tokens. For another one, open the form again."
         )
     sight = [Role.SIGHT.value] if form.get("sight") == "yes" else []
-    info = visit.gateway.tokens.add(
-        form.get("name", "").strip(), [form.get("role", ""), *sight],
-        scopes=[each.strip() for each in form.get("scopes", "").split(",") if each.strip()],
-        life=timedelta(days=number_of(form.get("days", ""), "days")), actor=ACTOR,
-        reason=visit.reason,
-    )  # fmt: skip
+    with asked_by("days"):
+        info = visit.gateway.tokens.add(
+            form.get("name", "").strip(), [form.get("role", ""), *sight],
+            scopes=[each.strip() for each in form.get("scopes", "").split(",") if each.strip()],
+            life=timedelta(days=number_of(form.get("days", ""), "days")), actor=ACTOR,
+            reason=visit.reason,
+        )  # fmt: skip
     return View("token.html", "The new token", {"it": info})
 
 

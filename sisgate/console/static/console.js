@@ -75,7 +75,11 @@
       const names = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
       table.classList.add("cards");
       for (const { cells } of table.tBodies[0]?.rows ?? []) {
-        if (cells.length === names.length) [...cells].forEach((cell, n) => { cell.dataset.name = names[n]; });
+        if (cells.length !== names.length) continue;
+        [...cells].forEach((cell, n) => {
+          cell.dataset.name = names[n];
+          cell.classList.toggle("none", cell.textContent.trim() === "-"); // says nothing on a card
+        });
       }
     }
   };

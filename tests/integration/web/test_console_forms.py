@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from collections import Counter
 
 import pytest
 
@@ -53,6 +55,96 @@ def test_a_value_that_cannot_be_is_told_in_words(
     assert [each.getMessage() for each in caplog.records if each.exc_info] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "wrong", "right"),
+    [
+        ("/providers/open/pause", {"until": "soon"}, {"reason": "maintenance <1>"}),
+        ("/providers/open/pause", {"until": "2001-01-01"}, {"reason": "the past"}),
+        ("/providers/open/limits", {"limits": "fast"}, {"reason": "x"}),
+        ("/providers/open/breakers", {"until": "soon"}, {"state": "open", "reason": "x"}),
+        ("/tokens/new", {"days": "many"}, {**TOKEN, "role": "operator", "sight": "yes"}),
+        ("/tokens/new", {"name": "a b"}, {**TOKEN, "days": "3"}),
+        ("/tokens/new", {"scopes": "a/b/c"}, {**TOKEN, "days": "3"}),
+    ],
+)
+def test_a_mistake_shows_the_form_again_with_what_was_typed(
+    service: WebService,
+    make_token: MakeToken,
+    path: str,
+    wrong: dict[str, str],
+    right: dict[str, str],
+) -> None:
+    """And with what is wrong at its field, which has the focus."""
+    with ConsoleVisitor(service, make_token("root", "admin")) as visitor:
+        answer = visitor.send(path, **{**right, **wrong})
+    assert answer.status_code == 422
+    ((name, value),) = wrong.items()
+    field = re.search(rf'<input name="{name}"[^>]*>\s*(<small[^>]*>)', answer.text)
+    assert field is not None
+    for part in (f'value="{value}"', "autofocus", 'aria-invalid="true"', 'id="mistake"'):
+        assert part in field[0]
+    assert answer.text.count("autofocus") == 1
+    for name, value in right.items() - wrong.items():
+        if name == "sight":
+            assert re.search('name="sight" value="yes" checked', answer.text)
+        elif name in {"role", "state"}:
+            assert f'value="{value}" selected' in answer.text
+        elif name != "known" and name not in wrong:
+            assert f'value="{html.escape(value)}"' in answer.text
+    assert 'name="mark"' in answer.text
+
+
+def test_a_filter_that_is_wrong_can_be_put_right(
+    service: WebService, make_token: MakeToken
+) -> None:
+    """Its page says what is wrong, with what was typed, and follows nothing."""
+    with ConsoleVisitor(service, make_token("root", "admin")) as visitor:
+        for path in ("/audit?actor=ana&since=soon", "/errors?provider=open&since=soon"):
+            page = visitor.get(path)
+            assert page.status_code == 422
+            assert 'role="alert"' in page.text
+            assert "hx-sse:connect" not in page.text
+        assert 'name="actor" value="ana"' in visitor.get("/audit?actor=ana&since=soon").text
+        assert 'name="since" value="soon"' in visitor.get("/audit?since=soon").text
+
+
+def test_a_reason_is_asked_for_and_kept(
+    service: WebService, gateway: Gateway, make_token: MakeToken
+) -> None:
+    """Of one job, and of all that match, each of which has it."""
+    jobs_ = [gateway.sync("open", each).id for each in ("students", "teachers", "classes")]
+    with ConsoleVisitor(service, make_token("root", "admin")) as visitor:
+        assert 'name="reason"' in visitor.get(f"/jobs/{jobs_[0]}/cancel").text
+        visitor.send(f"/jobs/{jobs_[0]}/cancel", reason="by mistake")
+        assert 'name="reason"' in visitor.get("/jobs/bulk/cancel?q=provider:open").text
+        visitor.send("/jobs/bulk/cancel", q="provider:open", of="2", reason="too many")
+        visitor.send("/jobs/bulk/retry", q="provider:open", of="3", reason="go on")
+    events = [each for each in gateway.audit.tail(limit=50) if each.action.startswith("jobs:job:")]
+    found = Counter((each.action, each.reason) for each in events if each.reason)
+    assert found == {
+        ("jobs:job:cancel", "by mistake"): 1, ("jobs:job:cancel", "too many"): 2,
+        ("jobs:job:retry", "go on"): 3,
+    }  # fmt: skip
+
+
+def test_the_beginning_of_an_id_leads_to_its_job(
+    service: WebService, gateway: Gateway, make_token: MakeToken
+) -> None:
+    """As commands print and take it. Where nothing is, the page says where to look."""
+    job = gateway.sync("open", "students").id
+    with ConsoleVisitor(service, make_token("root", "admin")) as visitor:
+        for path in ("/jobs/{}", "/jobs/{}/cancel"):
+            answer = visitor.get(path.format(job[:8]) + "?a=b")
+            assert answer.status_code == 303
+            assert answer.headers["Location"] == f"{path.format(job)}?a=b"
+        missing = visitor.get("/jobs/00000000")
+        assert missing.status_code == 404
+        assert "`" not in missing.text
+        assert "sisgate jobs list" not in missing.text
+        for link in ("/search?q=00000000", "/jobs", "/"):
+            assert f'href="{link}"' in missing.text.partition("<main")[2]
+
+
 def test_deletions_are_not_approved_without_saying_that_they_are_right(
     service: WebService, gateway: Gateway, make_token: MakeToken
 ) -> None:
@@ -62,7 +154,10 @@ def test_deletions_are_not_approved_without_saying_that_they_are_right(
         jobs.end(session, jobs.get(session, job.id), JobState.HELD, gateway.context.clock.now())
     with ConsoleVisitor(service, make_token("root", "admin")) as visitor:
         assert 'name="sure"' in visitor.get(f"/held/{job.id}").text
-        assert visitor.send(f"/held/{job.id}").status_code == 422
+        unsure = visitor.send(f"/held/{job.id}")
+        assert unsure.status_code == 422
+        assert "Check at the provider first, and say so" in unsure.text
+        assert 'name="sure"' in unsure.text
         assert len(gateway.jobs.search("provider:open")) == 1
         assert visitor.send(f"/held/{job.id}", sure="yes").status_code == 303
     assert len(gateway.jobs.search("provider:open")) == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from urllib.parse import quote
 
 import pytest
 
@@ -21,10 +20,7 @@ from tests.integration.web.conftest import MakeToken
 CANARY = "Adelheid-Zimmermann"
 STUDENTS = "/datasets/lincoln/students"
 METADATA = [f"{STUDENTS}/records", f"{STUDENTS}/record?id=stu-1", f"{STUDENTS}/changes"]
-DATA = [
-    f"{STUDENTS}/records/data?purpose=a+call",
-    f"{STUDENTS}/record/data?id=stu-1&purpose=a+call",
-]
+DATA = [(f"{STUDENTS}/records", {"start": "stu"}), (f"{STUDENTS}/record", {"id": "stu-1"})]
 
 
 @pytest.fixture
@@ -58,8 +54,8 @@ def test_no_role_has_payload_sight_by_itself(
             assert CANARY not in page.text
             assert "stu-1" in page.text or path.startswith("/jobs")
             assert "payload sight" in page.text or "changes" in path
-        for path in (*DATA, f"/jobs/{job}/payload?purpose=a+call"):
-            refused = visitor.get(path)
+        for path, fields in (*DATA, (f"/jobs/{job}/payload", {})):
+            refused = visitor.send(path, purpose="a call", **fields)
             assert refused.status_code == 403, path
             assert CANARY not in refused.text
     assert disclosures(gateway) == []
@@ -75,16 +71,37 @@ def test_each_look_with_payload_sight_is_a_disclosure(
     with ConsoleVisitor(service, make_token("ana", *roles)) as visitor:
         for path in (*METADATA, f"/jobs/{job}"):
             assert CANARY not in visitor.get(path).text
-        unstated = visitor.get(f"{STUDENTS}/records/data")
-        assert (unstated.status_code, CANARY in unstated.text) == (422, False)
+        for path, fields in DATA:
+            unstated = visitor.send(path, purpose=" ", **fields)
+            assert (unstated.status_code, CANARY in unstated.text) == (422, False)
+            assert "Say why you look at student data" in unstated.text
+            assert "Show student data" in unstated.text
         assert disclosures(gateway) == []
-        for path in (*DATA, f"/jobs/{job}/payload?purpose=a+call"):
-            page = visitor.get(path)
+        for path, fields in (*DATA, (f"/jobs/{job}/payload", {})):
+            page = visitor.send(path, purpose="a call", **fields)
             assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
             assert CANARY in page.text
+            assert "Reloading the page is another look" in page.text
             assert "hx-sse:connect" not in page.text, "each turn of a stream would be a look"
-            assert visitor.get(f"/live?of={quote(path)}").status_code == 422
     assert disclosures(gateway) == ["ana: records for a call"] * 2
+
+
+def test_no_address_holds_a_purpose_or_opens_a_record(
+    service: WebService, gateway: Gateway, make_token: MakeToken, job: str
+) -> None:
+    """Browsers and proxies keep addresses: a look is a form, and so is the next page of it."""
+    database = gateway.context.database
+    write(database, [row("stu-1", CANARY), *(row(f"stu-{n}") for n in range(100, 160))])
+    with ConsoleVisitor(service, make_token("ana", "viewer", "sight")) as visitor:
+        page = visitor.send(f"{STUDENTS}/records", purpose="a call").text
+        assert 'name="purpose" value="a call"' in page, "the next page needs it"
+        assert not re.findall('(?:href|action)="[^"]*(?:purpose|call)', page)
+        record = visitor.send(f"{STUDENTS}/record", id="stu-1", purpose="a call").text
+        assert not re.findall('action="[^"]*stu-1', record)
+        for path in (f"{STUDENTS}/records?purpose=x", f"{STUDENTS}/record?id=stu-1&purpose=x"):
+            assert CANARY not in visitor.get(path).text
+        assert visitor.get(f"/jobs/{job}/payload").headers["Location"] == f"/jobs/{job}"
+    assert len(disclosures(gateway)) == 2
 
 
 def test_payload_sight_reaches_as_far_as_its_scopes(
@@ -93,9 +110,10 @@ def test_payload_sight_reaches_as_far_as_its_scopes(
     """Of another dataset, nor of the requests of a provider, nothing is shown."""
     token = make_token("ana", "viewer", "sight", scopes=("lincoln/students",))
     with ConsoleVisitor(service, token) as visitor:
-        assert visitor.get(DATA[0]).status_code == 200
-        assert visitor.get("/datasets/lincoln/classes/records/data?purpose=x").status_code == 403
-        assert visitor.get(f"/jobs/{job}/payload?purpose=x").status_code == 404
+        assert visitor.send(f"{STUDENTS}/records", purpose="x").status_code == 200
+        refused = visitor.send("/datasets/lincoln/classes/records", purpose="x")
+        assert refused.status_code == 403
+        assert visitor.send(f"/jobs/{job}/payload", purpose="x").status_code == 404
 
 
 def test_an_open_installation_shows_student_data_to_who_logs_in(
@@ -103,10 +121,11 @@ def test_an_open_installation_shows_student_data_to_who_logs_in(
 ) -> None:
     """Whoever comes to the port may do everything but that."""
     with ConsoleVisitor(open_service) as visitor:
-        assert visitor.get(DATA[0]).status_code == 403
+        visitor.mark = visitor.own_mark()
+        assert visitor.send(f"{STUDENTS}/records", purpose="a call").status_code == 403
         assert visitor.get("/login").status_code == 200
         visitor.log_in(make_token("ana", "operator", "sight"))
-        assert CANARY in visitor.get(DATA[0]).text
+        assert CANARY in visitor.send(f"{STUDENTS}/records", purpose="a call").text
         visitor.http.cookies.set("sisgate_session", "of-another-installation")
         assert visitor.get("/").status_code == 200
     assert disclosures(gateway) == ["ana: records for a call"]
@@ -122,7 +141,13 @@ def test_disclosures_of_a_person_are_for_admins(
     with ConsoleVisitor(service, make_token("ada", "admin")) as visitor:
         assert "attendance letters" in visitor.get(path).text
         assert "Nobody was given" in visitor.get("/disclosures?provider=lincoln&person=x").text
-        assert visitor.get("/disclosures?provider=nowhere&person=x").status_code == 404
+        unknown = visitor.get("/disclosures?provider=nowhere&person=x")
+        assert unknown.status_code == 404
+        assert 'name="provider" value="nowhere"' in unknown.text, "the form is still there"
+        late = visitor.get(f"{path}&since=soon")
+        assert late.status_code == 422
+        assert 'name="since" value="soon"' in late.text
+        assert 'name="person" value="stu-1"' in late.text
     with ConsoleVisitor(service, make_token("otto", "operator", "sight")) as visitor:
         assert visitor.get(path).status_code == 403
     asked = [e for e in gateway.audit.tail() if e.action == "audit:person:disclosures"]
@@ -153,9 +178,10 @@ def test_a_held_sync_shows_what_it_would_delete(
         page = visitor.get(path).text
         assert "Approve the deletions" in page
         assert CANARY not in page
-        page = visitor.get(f"{path}/data?purpose=is+it+right").text
-        assert CANARY in page
-        (action,) = re.findall('<form class="panel narrow" method="post" action="(.*)">', page)
+        opened = visitor.send(f"{path}/data", purpose="is it right").text
+        assert CANARY in opened
+        assert visitor.get(f"{path}/data").headers["Location"] == path
+        (action,) = re.findall('<form class="panel narrow" method="post" action="(.*)">', opened)
         assert visitor.send(action, sure="yes").status_code == 303
     assert disclosures(gateway) == ["otto: records for is it right"]
     assert job
