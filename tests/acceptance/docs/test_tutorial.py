@@ -148,6 +148,7 @@ def difference(shown: str, expected: str) -> str | None:
 def _pattern(line: str) -> str:
     pattern = re.escape(re.sub(r"\s+", " ", line.strip()))
     pattern = re.sub(r"[0-9a-f]{8}(?:\\-[0-9a-f]{4}){3}\\-[0-9a-f]{12}", "[0-9a-f-]{36}", pattern)
+    pattern = pattern.replace(AN_ID, "[0-9a-f]{8}")
     pattern = re.sub(r"(?<![{,\w-])\d[\d,]*(?![}\w-])", r"[\\d,]+", pattern)
     # A planner may be quicker than the command that shows what was accepted.
     pattern = pattern.replace("accepted", "(?:accepted|running)")
