@@ -223,7 +223,9 @@ def test_student_data_is_shown_to_who_has_payload_sight_and_says_why(
     assert violations(page) == []
     job = stack.gateway.enqueue_request("lincoln", "GET", "/ims/oneroster/rostering/v1p2/orgs").id
     stack.gateway.jobs.wait(job, PATIENCE_SECONDS)
-    page.goto(f"/jobs/{job}/payload?purpose=a+call")
+    page.goto(f"/jobs/{job}")
+    page.get_by_label("Why you look at student data").fill("a call of the parents")
+    page.get_by_role("button", name="Show student data").click()
     expect(page.get_by_label("Body of the response")).to_contain_text("orgs")
     assert violations(page) == []
     page = visit("admin")
