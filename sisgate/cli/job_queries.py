@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -43,7 +43,7 @@ MaybeJobsOrFilter = Annotated[
 
 
 def query_of(
-    words: Sequence[str] | None, *, states: Iterable[str] = (), **options: str | None
+    words: Sequence[str] | None, options: Mapping[str, str | None], states: Iterable[str] = ()
 ) -> str:
     """Return the query of a filter's words and of the options that say the same, by qualifier."""
     named = [*(("state", each) for each in states), *options.items()]

@@ -275,8 +275,8 @@ def _problem_of(error: Exception) -> dict[str, Any]:
     """Return what an error page shows. A mistake of ours is in the log of the process only."""
     if isinstance(error, NotFound):  # its page has links instead of commands
         sentences = re.split(r"(?<=\.) ", error.message)
-        told = " ".join(each for each in sentences if "`" not in each) or _plain(error.message)
-        return problem_of(error) | {"detail": told}
+        plain = " ".join(each for each in sentences if "`" not in each)
+        return problem_of(error) | {"detail": plain or _plain(error.message)}
     if isinstance(error, SisgateError):
         return problem_of(error) | {"detail": _plain(error.message)}
     if isinstance(error, HTTPException):

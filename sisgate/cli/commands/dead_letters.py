@@ -111,7 +111,7 @@ def retry(
     output = invocation.output
     which = DeadLetterFilter(provider, of_app, error, since)
     if is_filter(jobs) and not dead:
-        query = query_of(jobs, **which.as_words())
+        query = query_of(jobs, which.as_words())
         act_on_all(invocation, "retry", query, reason=reason, yes=yes, dry_run=dry_run)
         return
     if bool(jobs) == dead or not (dead or which.is_empty):

@@ -66,7 +66,7 @@ def list_jobs(
         return
     if provider is not None:
         invocation.gateway.providers.get(provider)
-    query = query_of(words, states=states or (), **which.as_words())
+    query = query_of(words, which.as_words(), states or ())
     jobs = invocation.gateway.jobs.search(query, limit=limit)
     columns = _columns(jobs, invocation.clock.now())
     invocation.output.table(jobs, columns, empty="No matching jobs.")
