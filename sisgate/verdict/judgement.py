@@ -15,7 +15,7 @@ from sisgate.verdict.facts import DatasetFacts, FleetFacts, JobFacts, ProviderFa
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble, Verdict
 from sisgate.verdict.holds import holds, of_obstacle
 from sisgate.verdict.jobs import held, of_job
-from sisgate.verdict.outages import doubt, failures
+from sisgate.verdict.outages import doubt, failures, together
 from sisgate.verdict.parts import about
 from sisgate.verdict.refusals import expired, failing_datasets, keys_ending, refusals
 from sisgate.verdict.slowness import slowness
@@ -91,12 +91,12 @@ def judge_fleet(fleet: FleetFacts) -> Verdict:
             if each.cause == Trouble.NETWORK_DOWN and each.party == Party("fleet"):
                 shared.add((each.cause, each.party))
             found.append(each)
-    found = _ranked(found)
+    found = _in_order(together(found, fleet))
     if stopped < len(fleet.providers):
         # In the order of what they are to their providers.
         found = [_harms_at_most(each) if each.provider else each for each in found]
     figures = {"providers": len(fleet.providers), "stopped": stopped}
-    return Verdict("fleet", fleet.at, _ranked(found), figures)
+    return Verdict("fleet", fleet.at, _in_order(found), figures)
 
 
 def findings_of(facts: ProviderFacts, fleet: FleetFacts) -> list[Finding]:
@@ -209,7 +209,11 @@ def _ranked(findings: Iterator[Finding] | Sequence[Finding]) -> list[Finding]:
         other = doubt(each)
         if other is not None and other not in found:
             found.append(other)
-    return sorted(found, key=lambda each: (-each.severity, -each.certainty))
+    return _in_order(found)
+
+
+def _in_order(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda each: (-each.severity, -each.certainty))
 
 
 def _figures(facts: ProviderFacts) -> Mapping[str, Any]:

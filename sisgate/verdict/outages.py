@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from sisgate.breakers.spec import BreakerView
 from sisgate.domain.figures import duration
+from sisgate.domain.moments import local_time
 from sisgate.domain.network import TlsFault
 from sisgate.domain.sentences import inside
+from sisgate.liveness.obstacles import listed
 from sisgate.routing.endpoints import short_name
 from sisgate.verdict.facts import FleetFacts, Link, MetError, ProviderFacts, RecentCall
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
@@ -19,6 +22,11 @@ PARTLY = 0.2
 """The share of failed calls from which on a provider is failing in part."""
 
 UNAVAILABLE = "provider_unavailable"
+
+CHECK_WAY_OUT = "Check the workers' way out (DNS, firewall, proxy)."
+
+OTHERS = "other_hosts_that_answer"
+"""Evidence: how many hosts have answered since that of the provider gives no answer."""
 
 THEIR_CERTIFICATE = frozenset({"expired", "wrong_name", "revoked"})
 """Faults of a certificate that only whoever runs the server can mend."""
@@ -140,9 +148,9 @@ def outage_of(
         why.party,
         severity,
         why.certainty,
-        f"{why.message}{_state_of(facts, failed.shut)}",
+        f"{why.message}{_state_of(facts, failed.shut, fleet.at)}",
         why.remedy,
-        _evidence(facts, failed),
+        _evidence(facts, fleet, failed),
         facts.name,
     )
 
@@ -238,16 +246,52 @@ def doubt(finding: Finding) -> Finding | None:
     """Return the other candidate for a finding that is only possible; None for others."""
     if finding.certainty > Certainty.POSSIBLE or finding.cause != Trouble.PROVIDER_UNREACHABLE:
         return None
+    why = "" if finding.evidence[OTHERS] else " (no other host has answered since)"
     return Finding(
         Trouble.NETWORK_DOWN,
         Party("fleet"),
         finding.severity,
         Certainty.POSSIBLE,
-        "our own network does not let us out (no other provider was called meanwhile)",
-        "Check the workers' way out (DNS, firewall, proxy).",
+        f"our own network does not let us out{why}",
+        CHECK_WAY_OUT,
         finding.evidence,
         finding.provider,
     )
+
+
+def together(found: Sequence[Finding], fleet: FleetFacts) -> list[Finding]:
+    """Return findings, first that several providers cannot be reached at once where that is so.
+
+    It stands for the doubt about each of them.
+    """
+    several = [
+        each
+        for each in found
+        if each.cause == Trouble.PROVIDER_UNREACHABLE
+        and each.certainty is Certainty.POSSIBLE
+        and not each.evidence[OTHERS]
+    ]
+    if len({each.provider for each in several}) < 2:
+        return list(found)
+    names = list(dict.fromkeys(each.provider or "" for each in several))
+    hosts = {each.host for each in fleet.providers if each.name in names}
+    shared = f", or {hosts.pop()}, the host of all of them, is down" if len(hosts) == 1 else ""
+    whole = Finding(
+        Trouble.NETWORK_DOWN,
+        Party("fleet"),
+        max(each.severity for each in several),
+        Certainty.POSSIBLE,
+        f"{len(names)} providers cannot be reached at once ({listed(names)}), and no other host "
+        f"has answered since: our own network does not let us out{shared}",
+        CHECK_WAY_OUT,
+        {"providers": names},
+    )
+    others = [
+        each
+        for each in found
+        if each.cause != Trouble.NETWORK_DOWN or each.certainty > Certainty.POSSIBLE
+    ]
+    return [whole, *others]
 
 
 def _less_certain(finding: Finding, severity: Severity) -> Finding:
@@ -257,7 +301,7 @@ def _less_certain(finding: Finding, severity: Severity) -> Finding:
     return replace(finding, severity=min(severity, finding.severity), certainty=certainty)
 
 
-def _evidence(facts: ProviderFacts, failed: _Failed) -> dict[str, object]:
+def _evidence(facts: ProviderFacts, fleet: FleetFacts, failed: _Failed) -> dict[str, object]:
     return {
         **({"part": failed.part} if failed.part else {}),
         "calls": failed.among,
@@ -273,6 +317,7 @@ def _evidence(facts: ProviderFacts, failed: _Failed) -> dict[str, object]:
             None,
         ),
         "breakers": {short_name(each.endpoint): each.state.value for each in failed.shut},
+        OTHERS: fleet.answering(facts.host),
         "waiting": facts.waiting,
         "last_failure": next((e.message for e in current_errors(facts) if e.message), None),
     }  # fmt: skip
@@ -294,7 +339,7 @@ def _tls(failed: _Failed) -> str:
     return TlsFault.__members__.get((name or "").upper(), TlsFault.FAILED).value
 
 
-def _state_of(facts: ProviderFacts, shut: Sequence[BreakerView]) -> str:
+def _state_of(facts: ProviderFacts, shut: Sequence[BreakerView], now: datetime) -> str:
     if not shut:
         return ""
     wait = min(each.wait_seconds for each in shut)
@@ -303,7 +348,8 @@ def _state_of(facts: ProviderFacts, shut: Sequence[BreakerView]) -> str:
         return f"; its breaker is {shut[0].state.value}, and calls go to the other endpoints"
     if wait == float("inf"):
         return f"; its breaker is {shut[0].state.value} until somebody releases it"
-    when = "now" if wait <= 0 else f"in {duration(wait)}"
+    # A time, because alerts keep what is said here.
+    when = "now" if wait <= 0 else f"at {local_time(now + timedelta(seconds=wait))}"
     return f"; its breaker is {shut[0].state.value}, and one call probes it {when}"
 
 

@@ -231,6 +231,22 @@ def test_silence_of_one_provider_alone_is_not_blamed_on_it() -> None:
     assert (network.cause, network.party.kind) == ("network_down", "fleet")
 
 
+def test_several_that_cannot_be_reached_at_once_are_told_of_together() -> None:
+    """It points to our own network, or to a host that they share."""
+    silent = [RecentCall("portal", None, float(age)) for age in range(6)]
+    both = [ProviderFacts(name, host="a", recent=silent) for name in ("clark", "adams")]
+    verdict = judge_fleet(FleetFacts(NOW, providers=both, hosts=[Host("a", 60.0, 5.0)]))
+    assert verdict.findings[0].message == (
+        "2 providers cannot be reached at once (clark and adams), and no other host has "
+        "answered since: our own network does not let us out, or a, the host of all of them, is "
+        "down"
+    )
+    causes = [each.cause for each in verdict.findings]
+    assert causes == ["network_down", "provider_unreachable", "provider_unreachable"]
+    alone = judge_provider(both[0], FleetFacts(NOW, hosts=[Host("a", 60.0, 5.0)]))
+    assert "no other host has answered since" in alone.summary
+
+
 def test_answers_before_the_failure_do_not_clear_the_network() -> None:
     """What another host answered before this one fell silent proves nothing."""
     silent = [RecentCall("portal", None, float(age)) for age in range(6)]
