@@ -182,8 +182,7 @@ def _held_note(doomed: Doomed, known: int) -> str:
     ]
     return (
         f"{doomed.count} of {known} records would be deleted: {' and '.join(filter(None, parts))}. "
-        "That is more than is deleted without approval. If it is right, run the sync again with "
-        "--allow-deletes."
+        "That is more than is deleted without approval."
     )
 
 

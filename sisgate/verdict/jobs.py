@@ -245,16 +245,15 @@ def _quota_before(job: JobFacts, facts: ProviderFacts) -> Finding | None:
 
 def held(job: str, provider: str, resource: str, note: str | None) -> Finding:
     """Return that a sync is held."""
-    why = f": {_sentence(note)}" if note else ""
+    why = f": {_sentence(note)}" if note else ", because too many records would be deleted"
     return Finding(
         Trouble.SYNC_HELD,
         Party("provider", provider),
         Severity.HARMS,
         Certainty.CERTAIN,
-        f"the sync of {provider} {resource} is held, because too many records would be "
-        f"deleted{why}",
-        f"Look whether the provider is right; then `sisgate sync {provider} {resource} "
-        "--allow-deletes` approves it.",
+        f"the sync of {provider} {resource} is held{why}",
+        f"`sisgate jobs deletions {job[:8]}` shows the records. If the provider is right, `sisgate "
+        f"sync {provider} {resource} --allow-deletes` approves it.",
         {"job": job},
         provider,
     )
