@@ -24,6 +24,9 @@ KINDS = {
 }
 """apprise's names of the severities."""
 
+RECOVERED = "success"
+"""apprise's name of good news."""
+
 SEND_SECONDS = 30
 """How long sending one message may take."""
 
@@ -49,13 +52,14 @@ def place_of(channel: AlertChannel) -> str:
     return f"the file {channel.url_file}"
 
 
-def send(url: str, title: str, body: str, severity: AlertSeverity) -> str | None:
-    """Send a message; return why it failed, None if it was sent. Never raises.
+def send(url: str, title: str, body: str, kind: str) -> str | None:
+    """Send a message of a kind, in apprise's words; return why it failed, None if it was sent.
 
-    A process of its own sends it, which ends within `SEND_SECONDS` whatever the receiver does.
+    It never raises. A process of its own sends it, which ends within `SEND_SECONDS` whatever the
+    receiver does.
     """
     require_extras("Alerts by a channel", "alerts")
-    order = {"url": url, "title": title, "body": body[:MOST_CHARACTERS], "kind": KINDS[severity]}
+    order = {"url": url, "title": title, "body": body[:MOST_CHARACTERS], "kind": kind}
     try:
         sender = subprocess.Popen(
             [sys.executable, "-m", "sisgate.alerts.sender", str(SEND_SECONDS)],

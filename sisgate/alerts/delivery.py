@@ -73,7 +73,9 @@ class AlertDeliveries:
             if message is None:
                 return False
             number, attempt = message.id, message.attempt
-            title, body, severity = message.title, message.body, message.severity
+            title, body = message.title, message.body
+            kind = channels.KINDS[AlertSeverity(message.severity)]
+            kind = channels.RECOVERED if message.recovered else kind
         if self._clock.monotonic() - begun > LEASE.total_seconds() - channels.SEND_SECONDS:
             return True  # frozen since it was claimed: another process may send it
         channel = self._config().channels.get(name)
@@ -81,7 +83,7 @@ class AlertDeliveries:
             gone = "its channel is not configured any more"
             values: dict[str, Any] = {"state": AlertMessageState.DROPPED.value, "error": gone}
         else:
-            error = sent(channel, title, body, AlertSeverity(severity))
+            error = sent(channel, title, body, kind)
             values = self._outcome(error, attempt)
             if error is not None:
                 log.warning("alert_not_sent", channel=name, message=number, reason=error)
@@ -106,9 +108,9 @@ class AlertDeliveries:
             log.exception("alerts_not_sent")
 
 
-def sent(channel: AlertChannel, title: str, body: str, severity: AlertSeverity) -> str | None:
+def sent(channel: AlertChannel, title: str, body: str, kind: str) -> str | None:
     """Send a message to a channel now; return why it failed, None if it was sent."""
     url = channels.url_of(channel)
     if url is None:
         return f"its URL is not here: {channels.place_of(channel)} is not set or cannot be read"
-    return channels.send(url, title, body, severity)
+    return channels.send(url, title, body, kind)

@@ -20,12 +20,19 @@ SEEN_EVERY = timedelta(minutes=1)
 MOST_FLAPS = 1
 """How often an alert may fire again within that time before messages are held down."""
 
+PROMPT_EVERY = timedelta(minutes=1)
+"""How soon an alert may be told again that is critical, or has another cause than before."""
+
 Told = Literal["firing", "resolved"]
 
 
 @dataclass(frozen=True)
 class AlertStatus:
-    """One alert as the ledger has it; `sisgate.ledger.schema.Alert` explains the names."""
+    """One alert as the ledger has it; `sisgate.ledger.schema.Alert` explains the names.
+
+    For people there are also: `held_until`, until when nothing is told of it because it flaps, and
+    `undelivered`, the channels whose messages about it have not arrived yet.
+    """
 
     id: str
     rule: str
@@ -51,6 +58,8 @@ class AlertStatus:
     told: Told | None = None
     told_at: datetime | None = None
     channels: Sequence[str] = ()
+    held_until: datetime | None = None
+    undelivered: Sequence[str] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -60,7 +69,7 @@ class AlertStatus:
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values["channels"] = list(self.channels)
+        values["channels"], values["undelivered"] = list(self.channels), list(self.undelivered)
         return {
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in values.items()
@@ -94,6 +103,8 @@ def hold(alert: AlertStatus, condition: Condition, rule: AlertRule, now: datetim
         # The same alert, opened again: what was said of it still counts.
         flaps = alert.flaps + 1 if now - alert.changed_at < REOPENS_WITHIN else 0
         alert = replace(alert, state=AlertState.PENDING, since=now, flaps=flaps)
+    if condition.cause != alert.cause:
+        alert = replace(alert, flaps=0)
     is_worse = condition.severity.rank > alert.severity.rank or condition.cause != alert.cause
     if is_worse or now - alert.seen_at >= SEEN_EVERY or alert.state is AlertState.PENDING:
         alert = replace(
@@ -166,9 +177,10 @@ def news_of(
 
     `audience` are the channels that it is for while it fires. Its end is told to those that were
     told of it, whatever has become of its rule and severity since. One that flaps is told of only
-    once it has been as it is for `flaps_held`.
+    as `quiet_until` says.
     """
-    if alert.flaps >= MOST_FLAPS and now - alert.changed_at < flaps_held:
+    quiet = quiet_until(alert, flaps_held)
+    if quiet is not None and now < quiet:
         return None
     if alert.state is AlertState.RESOLVED and alert.told == "firing":
         return AlertNews("resolved", alert.channels)
@@ -178,6 +190,30 @@ def news_of(
         return AlertNews("firing", audience)
     untold = [each for each in audience if each not in alert.channels]
     return AlertNews("firing", untold, is_general=False) if untold else None
+
+
+def quiet_until(alert: AlertStatus, flaps_held: timedelta) -> datetime | None:
+    """Return until when nothing is told of an alert, because it flaps; None if it does not.
+
+    It has to be as it is for `flaps_held`. One that fires and is critical, or has another cause
+    than before, waits only until `PROMPT_EVERY` after its end was told.
+    """
+    is_firing = alert.state is AlertState.FIRING
+    is_critical = is_firing and alert.severity is AlertSeverity.CRITICAL
+    if alert.flaps >= MOST_FLAPS and not is_critical:
+        return alert.changed_at + flaps_held
+    if is_firing and alert.told == "resolved" and alert.told_at is not None:
+        return alert.told_at + min(flaps_held, PROMPT_EVERY)
+    return None
+
+
+def held_until(alert: AlertStatus, flaps_held: timedelta, now: datetime) -> datetime | None:
+    """Return until when the news of an alert is held down; None if there is none, or it is not."""
+    is_owed = (alert.state is AlertState.FIRING) == (alert.told != "firing")
+    if alert.state not in {AlertState.FIRING, AlertState.RESOLVED} or not is_owed:
+        return None
+    quiet = quiet_until(alert, flaps_held)
+    return quiet if quiet is not None and now < quiet else None
 
 
 def _is_repeat_due(alert: AlertStatus, rule: AlertRule | None, now: datetime) -> bool:

@@ -34,19 +34,24 @@ Covers = Callable[[AlertStatus], bool]
 
 @dataclass(frozen=True)
 class ChannelMessage:
-    """One message for a channel: what several alerts have to say at one time."""
+    """One message for a channel: what several alerts have to say at one time.
+
+    `severity` is the worst of those that fire, `recovered`: that all have recovered.
+    """
 
     title: str
     body: str
     severity: AlertSeverity
     alerts: Sequence[str]
+    recovered: bool
 
 
 def message_of(items: Sequence[Item], is_covered: Covers = lambda _: True) -> ChannelMessage:
     """Return the message that tells of some alerts, the worst first."""
     ordered = sorted(items, key=lambda each: (each[1] != "firing", -each[0].severity.rank))
-    severity = max((alert.severity for alert, _ in ordered), key=lambda each: each.rank)
-    lines = [_paragraph(alert, told, is_covered) for alert, told in ordered[:MOST]]
+    fires = ordered[0][1] == "firing"
+    severity = ordered[0][0].severity if fires else AlertSeverity.INFO
+    lines = [_paragraph(alert, what, is_covered) for alert, what in ordered[:MOST]]
     if len(ordered) > MOST:
         lines.append(f"And {len(ordered) - MOST} more: `sisgate alerts list`.")
     return ChannelMessage(
@@ -54,6 +59,7 @@ def message_of(items: Sequence[Item], is_covered: Covers = lambda _: True) -> Ch
         "\n\n".join(lines),
         severity,
         [a.id for a, _ in ordered],
+        recovered=not fires and all(is_covered(a) for a, _ in ordered),
     )
 
 

@@ -143,9 +143,13 @@ _ACTS = {
 }
 
 
+_COLUMNS = [field.name for field in fields(AlertStatus) if hasattr(Alert, field.name)]
+"""What the ledger has of an alert."""
+
+
 def status_of(row: Alert) -> AlertStatus:
     """Return an alert from its row."""
-    values = {field.name: getattr(row, field.name) for field in fields(AlertStatus)}
+    values = {name: getattr(row, name) for name in _COLUMNS}
     values["state"], values["severity"] = AlertState(row.state), AlertSeverity(row.severity)
     return AlertStatus(**{**values, "channels": tuple(row.channels)})
 
@@ -160,7 +164,7 @@ def _told_to_apps(alert: AlertStatus) -> dict[str, Any]:
 
 
 def _values(alert: AlertStatus) -> dict[str, Any]:
-    values = {field.name: getattr(alert, field.name) for field in fields(AlertStatus)}
+    values = {name: getattr(alert, name) for name in _COLUMNS}
     values["state"], values["severity"] = alert.state.value, alert.severity.value
     return {**values, "channels": list(alert.channels)}
 
@@ -182,6 +186,7 @@ def _messages(
             "body": message.body,
             "severity": message.severity.value,
             "alerts": list(message.alerts),
+            "recovered": message.recovered,
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sisgate.domain.alert_states import (
@@ -22,8 +22,9 @@ class Alert(Base):
     """One thing that is, or was, wrong by one rule: one row for a rule and a subject at a time.
 
     `since` is when its condition began to hold, `changed_at` when it last fired or ended. `times`
-    counts how often it has fired, of which `flaps` lately. `told` is what log and webhooks were
-    told last, `channels` are those that were told that it fires, and not yet of its end.
+    counts how often it has fired, of which `flaps` lately for the same cause. `told` is what log
+    and webhooks were told last, `channels` are those that were told that it fires, and not yet of
+    its end.
     """
 
     __tablename__ = "alerts"
@@ -78,7 +79,8 @@ class AlertSilence(Base):
 class AlertMessage(Base):
     """One message to one channel, written with the states that it tells of.
 
-    `attempt` fences: it grows with every claim, and a claim ends with its lease.
+    `attempt` fences: it grows with every claim, and a claim ends with its lease. `severity` is that
+    of the worst alert that fires. `recovered`: it tells only of alerts that have recovered.
     """
 
     __tablename__ = "alert_messages"
@@ -94,6 +96,7 @@ class AlertMessage(Base):
     body: Mapped[str] = mapped_column(Text)
     severity: Mapped[str] = mapped_column(String(8))
     alerts: Mapped[list[Any]]
+    recovered: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     state: Mapped[str] = mapped_column(String(8))
     attempt: Mapped[int] = mapped_column(default=0)

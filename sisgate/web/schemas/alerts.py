@@ -40,6 +40,12 @@ class AlertDocument(Document):
     told: Literal["firing", "resolved"] | None
     told_at: Moment | None
     channels: Annotated[list[str], Field(description="Told that it fires, and not yet of its end.")]
+    held_until: Annotated[
+        Moment | None, Field(description="Nothing is told of it until then, because it flaps.")
+    ]
+    undelivered: Annotated[
+        list[str], Field(description="Channels whose messages about it have not arrived yet.")
+    ]
 
     @classmethod
     def of(cls, alert: AlertStatus) -> Self:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sisgate.alerts.conditions import Conditions
 from sisgate.alerts.evaluation import Silence, evaluate
-from sisgate.alerts.lifecycle import AlertStatus
+from sisgate.alerts.lifecycle import AlertStatus, held_until
 from sisgate.alerts.messages import message_of
 from sisgate.alerts.rules import Condition
 from sisgate.domain.alert_states import AlertSeverity, AlertState
@@ -124,12 +124,45 @@ def test_fifty_flaps_in_a_minute_send_two_messages(ledger: Ledger) -> None:
     assert len(ledger.told) <= 3
 
 
-@given(st.lists(st.booleans(), min_size=10, max_size=100))
-def test_no_pattern_of_flaps_sends_more_than_two_messages_a_minute(holds: list[bool]) -> None:
-    """Whatever comes within the minute."""
-    ledger = Ledger()
-    for each in holds:
-        ledger.after(60 / len(holds), *([condition()] if each else []))
+def test_a_critical_alert_that_fires_again_is_told_at_once(ledger: Ledger) -> None:
+    """Unless its end was told within the last minute; then, and else, it says until when."""
+    ledger.evaluate(condition())
+    ledger.after(15)
+    ledger.after(45, condition())
+    (alert,) = ledger.alerts.values()
+    assert held_until(alert, CONFIG.flaps_held, ledger.now) == ledger.now + timedelta(seconds=15)
+    ledger.after(15, condition())
+    assert ledger.words == ["firing", "resolved", "firing"]
+    (alert,) = ledger.alerts.values()
+    assert held_until(alert, CONFIG.flaps_held, ledger.now) is None
+
+
+def test_a_milder_one_is_told_again_at_once_only_for_another_cause(ledger: Ledger) -> None:
+    """For the same it is held down; its channels learn of it later."""
+    mild = condition(severity=AlertSeverity.WARNING)
+    ledger.evaluate(mild)
+    ledger.after(15)
+    ledger.after(120, mild)
+    (alert,) = ledger.alerts.values()
+    assert held_until(alert, CONFIG.flaps_held, ledger.now) == ledger.now + CONFIG.flaps_held
+    assert ledger.words == ["firing", "resolved"]
+    ledger.after(15, condition(severity=AlertSeverity.WARNING, cause="provider_unreachable"))
+    assert ledger.words == ["firing", "resolved", "firing"]
+
+
+SEVERITIES = st.sampled_from([AlertSeverity.WARNING, AlertSeverity.CRITICAL])
+CAUSES = st.sampled_from(["provider_down", "provider_unreachable"])
+
+
+@given(st.lists(st.tuples(st.booleans(), SEVERITIES, CAUSES), min_size=10, max_size=100))
+def test_no_pattern_of_flaps_sends_more_than_two_messages_a_minute(
+    flaps: list[tuple[bool, AlertSeverity, str]],
+) -> None:
+    """Whatever comes within the minute, of whatever severity and cause."""
+    ledger, holds = Ledger(), [each for each, _, _ in flaps]
+    for each, severity, cause in flaps:
+        found = [condition(severity=severity, cause=cause)] if each else []
+        ledger.after(60 / len(flaps), *found)
     assert len(ledger.told) <= 2
     told = [alert.told for alert in ledger.alerts.values()]
     for _ in range(60):
@@ -207,6 +240,7 @@ def test_what_is_evaluated_no_more_is_not_said_to_have_recovered(ledger: Ledger)
     ledger.evaluate(condition())
     message = message_of([(ledger.alerts["al_1"], "resolved")], lambda _: False)
     assert message.title == "[ended] clark: down is not evaluated any more"
+    assert (message.severity, message.recovered) == (AlertSeverity.INFO, False)
     assert "recovered is not known" in message.body
 
 
@@ -247,3 +281,15 @@ def test_several_alerts_are_one_message(ledger: Ledger) -> None:
     assert "At fault: provider clark. Ask." in message.body
     one = message_of([(ledger.alerts["al_2"], "resolved")])
     assert one.title == "[recovered] clark: down recovered"
+    assert one.recovered
+
+
+def test_a_message_is_as_severe_as_what_fires(ledger: Ledger) -> None:
+    """Not as what has recovered."""
+    ledger.evaluate(
+        condition(subject="adams", severity=AlertSeverity.WARNING), condition(subject="clark")
+    )
+    mild, grave = ledger.alerts.values()
+    message = message_of([(grave, "resolved"), (mild, "firing")])
+    assert message.title == "[warning] sisgate: 1 firing, 1 recovered"
+    assert (message.severity, message.recovered) == (AlertSeverity.WARNING, False)
