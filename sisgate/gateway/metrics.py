@@ -21,7 +21,7 @@ from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import live_readings
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import read_liveness
-from sisgate.ledger import gauges, rollups
+from sisgate.ledger import alerts, gauges, rollups
 from sisgate.monitoring import catalogue as metric
 from sisgate.monitoring.readings import Readings
 from sisgate.quarantine import Quarantine
@@ -125,6 +125,12 @@ def _of_upkeep(session: Session, core: Core, into: Readings) -> None:
     for state, count in gauges.webhooks(session):
         into.add(metric.WEBHOOKS, count, state)
     into.add(metric.WEBHOOK_MESSAGES, gauges.webhook_messages(session))
+    for rule, state, severity, count in alerts.live(session):
+        into.add(metric.ALERTS, count, rule, state, severity)
+    channels = dict.fromkeys(core.configuration.current().alerts.channels, 0)
+    channels |= {name: count for name, count, *_ in alerts.waiting_by_channel(session)}
+    for name, count in channels.items():
+        into.add(metric.ALERT_MESSAGES, count, name)
     into.add(metric.QUARANTINED, len(Quarantine(core.redis).messages()))
 
 

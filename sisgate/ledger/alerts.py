@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import Row, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.alert_states import (
@@ -33,6 +33,13 @@ def open_or_recent(session: Session, since: datetime) -> Sequence[Alert]:
         .order_by(Alert.changed_at)
         .execution_options(populate_existing=True)
     ).all()
+
+
+def live(session: Session) -> Sequence[Row[str, str, str, int]]:
+    """Return how many alerts have not ended, by rule, state and severity."""
+    query = select(Alert.rule, Alert.state, Alert.severity, func.count())
+    is_live = is_in(Alert.state, *LIVE_ALERT_STATES)
+    return session.execute(query.where(is_live).group_by(*query.selected_columns[:3])).all()
 
 
 def find(
@@ -168,6 +175,29 @@ def settle(session: Session, message_id: int, attempt: int, **values: Any) -> bo
 def waiting_messages(session: Session) -> Sequence[AlertMessage]:
     """Return the messages that are not sent yet, oldest first."""
     return session.scalars(select(AlertMessage).where(_waiting()).order_by(AlertMessage.id)).all()
+
+
+def waiting_by_channel(
+    session: Session,
+) -> Sequence[Row[str, int, datetime, str | None]]:
+    """Return the channels that messages wait for: how many, since when, the error of the last try.
+
+    Only the oldest message of a channel is tried, so no other has an error.
+    """
+    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
+    query = select(
+        AlertMessage.channel, func.count(), func.min(AlertMessage.created_at),
+        func.max(AlertMessage.error),
+    )  # fmt: skip
+    by_channel = query.where(waiting).group_by(AlertMessage.channel)
+    return session.execute(by_channel.order_by(AlertMessage.channel)).all()
+
+
+def undelivered(session: Session) -> Sequence[Row[str, list[Any]]]:
+    """Return channels and alerts of the messages that are not sent yet, oldest first."""
+    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
+    query = select(AlertMessage.channel, AlertMessage.alerts).where(waiting)
+    return session.execute(query.order_by(AlertMessage.id)).all()
 
 
 def message(session: Session, message_id: int) -> AlertMessage | None:

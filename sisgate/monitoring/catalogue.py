@@ -162,5 +162,9 @@ HEAD_FAILING = _gauge(
 )
 WEBHOOKS = _gauge("webhooks", "state", "Webhooks by state.")
 WEBHOOK_MESSAGES = _gauge("webhook_messages", "", "Messages of webhooks that are yet to be sent.")
+ALERTS = _gauge("alerts", "rule state severity", "Alerts that have not ended.")
+ALERT_MESSAGES = _gauge(
+    "alert_messages", "channel", "Messages of alerts that are yet to be sent to the channel."
+)
 
 CATALOGUE = tuple(_METRICS)

@@ -55,6 +55,20 @@ def test_a_channel_that_is_down_holds_up_no_other(outbox: Database) -> None:
     assert claim(outbox, "mail", 10.5) == 2
 
 
+def test_what_waits_is_counted_by_channel(outbox: Database) -> None:
+    """With the error of the one that is tried."""
+    assert claim(outbox, "pager", 0) == 3
+    with outbox.write() as session:
+        alerts.settle(session, 3, 1, error="down")
+    with outbox.read() as session:
+        assert [tuple(row) for row in alerts.waiting_by_channel(session)] == [
+            ("mail", 2, NOW, None), ("pager", 1, NOW, "down"),
+        ]  # fmt: skip
+        assert [tuple(row) for row in alerts.undelivered(session)] == [
+            ("mail", []), ("mail", []), ("pager", []),
+        ]  # fmt: skip
+
+
 def test_a_process_that_ends_keeps_no_message(outbox: Database) -> None:
     """Its lease ends; what it writes then counts no more."""
     assert claim(outbox, "pager", 0) == 3

@@ -13,6 +13,7 @@ import promql_parser
 import pytest
 import yaml
 
+from sisgate.domain.alert_states import AlertSeverity, AlertState
 from sisgate.domain.call_results import CallResult
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
@@ -28,6 +29,8 @@ VALUES = {
     ("sisgate_calls_total", "result"): {each.value for each in CallResult},
     ("sisgate_jobs", "state"): {each.value for each in JobState},
     ("sisgate_webhooks", "state"): {each.value for each in WebhookState},
+    ("sisgate_alerts", "state"): {each.value for each in AlertState},
+    ("sisgate_alerts", "severity"): {each.value for each in AlertSeverity},
     ("sisgate_oldest_waiting_seconds", "priority"): {each.word for each in Priority},
     ("sisgate_alive", "kind"): {"worker", "planner", "beat"},
     ("sisgate_breaker_state", "state"): {"closed", "open", "half-open"},
