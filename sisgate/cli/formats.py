@@ -16,8 +16,8 @@ from sisgate.domain import figures, moments
 if TYPE_CHECKING:
     from sisgate.settings import Settings
 
-duration, number, counted, percent = (
-    figures.duration, figures.number, figures.counted, figures.percent
+duration, number, counted, percent, figures_text = (
+    figures.duration, figures.number, figures.counted, figures.percent, figures.figures_text
 )  # fmt: skip
 moment = moments.local_time
 

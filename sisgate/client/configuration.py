@@ -21,18 +21,21 @@ _AT = "/v1/configuration"
 class PlannedConfiguration:
     """What applying a document would change, seen from the version `base`; as `ConfigurationPlan`.
 
-    `cancels` counts by removed provider the jobs that would end as cancelled.
+    `cancels` counts by removed provider the jobs that would end as cancelled, `drops` by removed
+    channel the messages of alerts that would never be sent.
     """
 
     base: int
     document: Mapping[str, Any]
     changes: Sequence[TableChange]
     cancels: Mapping[str, int]
+    drops: Mapping[str, int]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields JSON-ready, without the document."""
         return {
             "base": self.base, "changes": list(self.changes), "cancels": dict(self.cancels),
+            "drops": dict(self.drops),
         }  # fmt: skip
 
 
@@ -130,7 +133,9 @@ class HttpConfiguration:
 
 def _planned(planned: Json, document: Mapping[str, Any]) -> PlannedConfiguration:
     changes = value_of(list[TableChange], planned["changes"])
-    return PlannedConfiguration(planned["base"], document, changes, planned["cancels"])
+    return PlannedConfiguration(
+        planned["base"], document, changes, planned["cancels"], planned["drops"]
+    )
 
 
 def _document(source: Path | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sisgate.clock import Clock
-from sisgate.domain.figures import budget_left, counted, duration, latency, number, percent
+from sisgate.domain.figures import (
+    budget_left,
+    counted,
+    duration,
+    figures_text,
+    latency,
+    number,
+    percent,
+)
 from sisgate.domain.sentences import as_sentence, capitalised
 
 TONES = {
@@ -43,9 +52,9 @@ class Templates:
         )  # fmt: skip
         self._env.filters |= {
             "age": self.age, "at": at, "number": number, "badge": badge, "lasting": lasting,
-            "short": short, "hour": hour, "percent": percent,
-            "budget": budget_left, "latency": latency, "sentence": as_sentence,
-            "capitalised": capitalised, "counted": counted,
+            "short": short, "hour": hour, "percent": percent, "budget": budget_left,
+            "latency": latency, "sentence": as_sentence, "capitalised": capitalised,
+            "counted": counted, "figures": figures_text, "setting": setting,
         }  # fmt: skip
         self._env.globals |= {"address": address, "assets": assets}
         self._env.globals["parts"] = self._env.get_template("parts.html").module
@@ -74,6 +83,15 @@ class Templates:
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             moment.isoformat(), _utc(moment), words
         )
+
+
+def setting(value: object) -> str:
+    """Return a value of the configuration.
+
+    >>> setting(True), setting(None)
+    ('true', 'not set')
+    """
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _moment(value: datetime | str | None) -> datetime | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import floor
+from typing import Any
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 SHORT_SECONDS = 10
@@ -89,6 +91,33 @@ def latency(ms: float | None) -> str:
     if ms is None:
         return "-"
     return f"{ms:.0f} ms" if round(ms) < 1000 else duration(ms / 1000)
+
+
+def figures_text(figures: Mapping[str, Any]) -> str | None:
+    """Return figures by name as text, without those that are not known.
+
+    >>> figures_text({"calls": 1600, "broke_off": {"connection": 1}, "job": None})
+    'calls: 1,600 · broke off: connection 1'
+    """
+    known = [
+        f"{name.replace('_', ' ')}: {_value(value)}"
+        for name, value in figures.items()
+        if value not in (None, [], {}, "")
+    ]
+    return " · ".join(known) or None
+
+
+def _value(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return number(value)
+        case Mapping():
+            return ", ".join(f"{name} {_value(each)}" for name, each in value.items())
+        case list() | tuple():
+            return ", ".join(_value(each) for each in value)
+    return str(value)
 
 
 def _both(large: int, unit: str, small: int, smaller: str) -> str:

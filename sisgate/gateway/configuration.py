@@ -23,7 +23,7 @@ from sisgate.errors import (
 )
 from sisgate.gateway.core import Core
 from sisgate.gateway.removed_providers import removed_error
-from sisgate.ledger import call_queue, removal
+from sisgate.ledger import alerts, call_queue, removal
 from sisgate.ledger import configuration as ledger
 from sisgate.ledger.configuration import VersionInfo
 from sisgate.settings.problems import ConfigSource
@@ -35,13 +35,15 @@ GROUP = "providers."
 class ConfigurationPlan:
     """What applying a draft would change, seen from the version `base` (0: there is none yet).
 
-    `cancels` counts by removed provider the jobs that would end as cancelled.
+    `cancels` counts by removed provider the jobs that would end as cancelled, `drops` by removed
+    channel the messages of alerts that would never be sent.
     """
 
     base: int
     draft: Draft
     changes: Sequence[TableChange]
     cancels: Mapping[str, int]
+    drops: Mapping[str, int]
 
     @property
     def document(self) -> Document:
@@ -57,6 +59,7 @@ class ConfigurationPlan:
         """Return the fields JSON-ready, without the document."""
         return {
             "base": self.base, "changes": list(self.changes), "cancels": dict(self.cancels),
+            "drops": dict(self.drops),
         }  # fmt: skip
 
 
@@ -319,7 +322,10 @@ class Configuration:
             before = ledger.document_of(session, newest) or {}
             changes = differences(before, draft.document)
             cancels = removal.waiting_jobs(session, _providers(changes, "remove"))
-        return ConfigurationPlan(newest, draft, changes, cancels)
+            waiting = {name: count for name, count, *_ in alerts.waiting_by_channel(session)}
+        kept = draft.configuration.alerts.channels
+        drops = {name: count for name, count in waiting.items() if name not in kept}
+        return ConfigurationPlan(newest, draft, changes, cancels, drops)
 
 
 def _outdated(based_on: int, newest: int) -> ConfigurationConflict:

@@ -9,9 +9,8 @@ import typer
 from rich.text import Text
 
 from sisgate.cli.app import Commands
-from sisgate.cli.commands.why import listed
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.formats import moment
+from sisgate.cli.formats import figures_text, moment
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import OfProvider, Reason, time_ahead
 from sisgate.cli.tables import Columns
@@ -50,7 +49,7 @@ def list_all(
             "subject": "subject",
             "rule": "rule",
             "since": "since",
-            "what": "message",
+            "what": _what,
         },
         json=[each.as_dict() for each in found],
         empty="Nothing fires.",
@@ -74,6 +73,7 @@ def show(invocation: Invocation, alert: OneAlert) -> None:
     alerts = invocation.gateway.alerts
     found = alerts.get(alert)
     silent = [each for each in alerts.silences() if each.covers(found)]
+    late = found.undelivered
     acknowledged = f"by {found.acknowledged_by}" if found.acknowledged_by else None
     invocation.output.facts(
         [
@@ -85,7 +85,7 @@ def show(invocation: Invocation, alert: OneAlert) -> None:
             ("what", found.message),
             ("at fault", found.culprit),
             ("do", found.remedy),
-            ("evidence", listed(found.evidence)),
+            ("evidence", figures_text(found.evidence)),
             ("since", found.since),
             ("fired", found.fired_at),
             ("acknowledged", found.acknowledged_at),
@@ -94,7 +94,9 @@ def show(invocation: Invocation, alert: OneAlert) -> None:
             ("resolved", found.resolved_at),
             ("fired so often", found.times if found.times > 1 else None),
             ("told", f"{found.told} at {moment(found.told_at)}" if found.told_at else None),
-            ("channels", ", ".join(found.channels) or None),
+            ("held down until", found.held_until),
+            ("channels", ", ".join(e for e in found.channels if e not in late) or None),
+            ("not sent yet to", f"{', '.join(late)} (`sisgate alerts channels`)" if late else None),
             ("silent until", silent[0].until if silent else None),
         ],
         json=found.as_dict(),
@@ -151,7 +153,6 @@ def channels(invocation: Invocation) -> None:
         {
             "channel": "name",
             "URL in": "place",
-            "here": "is_here",
             "from": "least",
             "waiting": "waiting",
             "last error": "last_error",
@@ -181,6 +182,12 @@ def test(
     invocation.output.result({"channel": channel, "sent": is_sent, "error": error}, text)
     if not is_sent:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _what(alert: AlertStatus) -> str:
+    """Return what an alert says, and whether nothing is told of it yet."""
+    held = f" (held down until {moment(alert.held_until)})" if alert.held_until else ""
+    return f"{alert.message}{held}"
 
 
 def _severity(alert: AlertStatus) -> Text:

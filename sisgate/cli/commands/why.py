@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from sisgate.cli.app import Commands
-from sisgate.cli.formats import number
+from sisgate.cli.formats import figures_text
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.tables import Facts
 
@@ -49,14 +49,14 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, object]]:
     colour = COLOURS[verdict.standing]
     yield "what", Text.assemble(f"{verdict.subject}: ", (verdict.standing, colour))
     if not verdict.findings:
-        yield "figures", listed(verdict.figures)
+        yield "figures", figures_text(verdict.figures)
         return
     culprit = verdict.culprit
     if culprit is not None:
         yield "why", culprit.sentence
         yield "who", f"{_who(culprit)} ({culprit.certainty.word})"
         yield "do", culprit.remedy
-        yield "evidence", listed(culprit.evidence)
+        yield "evidence", figures_text(culprit.evidence)
         others = verdict.findings[1:]
     else:
         yield "why", "It is unclear: the evidence is thin. The candidates:"
@@ -72,26 +72,3 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, object]]:
 
 def _who(finding: Finding) -> str:
     return "nobody in particular" if finding.party.kind == "nobody" else str(finding.party)
-
-
-def listed(figures: Mapping[str, Any]) -> str | None:
-    """Return figures as text, without those that are not known."""
-    known = [
-        f"{name.replace('_', ' ')}: {_value(value)}"
-        for name, value in figures.items()
-        if value not in (None, [], {}, "")
-    ]
-    return " · ".join(known) or None
-
-
-def _value(value: object) -> str:
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return number(value)
-        case Mapping():
-            return ", ".join(f"{name} {_value(each)}" for name, each in value.items())
-        case list() | tuple():
-            return ", ".join(_value(each) for each in value)
-    return str(value)

@@ -7,6 +7,7 @@ import json
 from sisgate.console.acts import REASON, FormField, act_view
 from sisgate.console.forms import number_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
+from sisgate.console.templates import setting
 from sisgate.gateway import Action, TableChange
 
 room = Room()
@@ -58,6 +59,10 @@ def rollback_form(visit: Visit) -> View:
         for name, count in plan.cancels.items()
         if count
     ]
+    lines += [
+        f"{count:,} waiting messages of the channel {name} would never be sent."
+        for name, count in plan.drops.items()
+    ]
     base = FormField("based_on", "", kind="hidden", value=str(plan.base))
     return act_view(
         f"Roll back to version {number}", lines, base, REASON, submit="Roll back",
@@ -86,10 +91,6 @@ def _number(visit: Visit) -> int:
 
 def _told(change: TableChange) -> str:
     settings = ", ".join(
-        f"{each.name}: {_shown(each.before)} → {_shown(each.after)}" for each in change.settings
+        f"{each.name}: {setting(each.before)} → {setting(each.after)}" for each in change.settings
     )
     return f"{change.kind} {change.subject}" + (f": {settings}" if settings else "")
-
-
-def _shown(value: object) -> str:
-    return "not set" if value is None else json.dumps(value, ensure_ascii=False, default=str)

@@ -123,11 +123,15 @@ class TableChangeDocument(Document):
 
 
 class PlannedDocument(Document):
-    """What applying would change, seen from version `base`, and the jobs that it would cancel."""
+    """What applying would change, seen from version `base`.
+
+    `cancels` are jobs that it would cancel, `drops` alerts that channels would never be told.
+    """
 
     base: int
     changes: list[TableChangeDocument]
     cancels: dict[str, int]
+    drops: dict[str, int]
 
 
 class PlannedEditDocument(PlannedDocument):
