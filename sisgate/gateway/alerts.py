@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action, covers_some, providers_of
 from sisgate.alerts import channels
 from sisgate.alerts.evaluation import Silence
-from sisgate.alerts.lifecycle import AlertStatus
+from sisgate.alerts.lifecycle import AlertStatus, held_until
 from sisgate.alerts.names import renamed
 from sisgate.domain.alert_states import AlertMessageState, AlertSeverity, AlertState
 from sisgate.domain.validation import aware, chosen, did_you_mean
@@ -55,13 +56,13 @@ class Alerts(AlertEvaluator):
         among = providers_of(principal)
         with self._core.database.read() as session:
             rows = ledger.find(session, states=wanted, provider=provider, among=among, limit=limit)
-            return [renamed(status_of(row), principal.name_of) for row in rows]
+            return [renamed(each, principal.name_of) for each in self._shown(session, rows)]
 
     def get(self, alert_id: str) -> AlertStatus:
         """Return the one alert whose id begins so; `UnknownAlert` otherwise."""
         principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
-            alert = status_of(_one(session, alert_id))
+            (alert,) = self._shown(session, [_one(session, alert_id)])
         if alert.provider is not None and not covers_some(principal, alert.provider):
             raise _unknown(alert_id)
         return renamed(alert, principal.name_of)
@@ -83,7 +84,21 @@ class Alerts(AlertEvaluator):
             row.acknowledged_at, row.acknowledged_by = now, actor[:100]
             row.note = note[:500] if note else None
             self._audit(session, now, actor, "ack", row.id, note, rule=row.rule)
-            return status_of(row)
+            return self._shown(session, [row])[0]
+
+    def _shown(self, session: Session, rows: Sequence[Alert]) -> Sequence[AlertStatus]:
+        """Return alerts with what people ask for: whether news are held down, or not delivered."""
+        late: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for channel, alerts in ledger.undelivered(session):
+            for alert in alerts:
+                late[alert][channel] = None
+        now, held = self._core.clock.now(), self.config.flaps_held
+        return [
+            replace(
+                alert, held_until=held_until(alert, held, now), undelivered=tuple(late[alert.id])
+            )
+            for alert in map(status_of, rows)
+        ]
 
     def silence(
         self,
@@ -150,15 +165,14 @@ class Alerts(AlertEvaluator):
         """Return the configured channels, without their URLs."""
         self._core.access.require(Action.CONTROL)
         with self._core.database.read() as session:
-            waiting = ledger.waiting_messages(session)
-        found = []
-        for name, channel in sorted(self.config.channels.items()):
-            own = [each for each in waiting if each.channel == name]
-            error = next((each.error for each in reversed(own) if each.error), None)
-            is_here = channels.url_of(channel) is not None
-            place = channels.place_of(channel)
-            found.append(ChannelStatus(name, place, is_here, channel.least, len(own), error))
-        return found
+            waiting = {name: (n, why) for name, n, _, why in ledger.waiting_by_channel(session)}
+        return [
+            ChannelStatus(
+                name, channels.place_of(channel), channels.url_of(channel) is not None,
+                channel.least, *waiting.get(name, (0, None)),
+            )
+            for name, channel in sorted(self.config.channels.items())
+        ]  # fmt: skip
 
     def test(self, channel: str, *, actor: str) -> int:
         """Let a worker send a test message to a channel; return the number of the message.

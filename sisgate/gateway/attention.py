@@ -31,6 +31,7 @@ from sisgate.ledger import alerts, attention
 from sisgate.ledger.schema import Key
 from sisgate.quarantine import Quarantine
 from sisgate.settings import ProviderConfig
+from sisgate.verdict.finding import Trouble
 
 MOST_HELD = 100
 MOST_ALERTS = 100
@@ -125,14 +126,21 @@ def of_ledger(core: Core) -> Iterator[Attention]:
             limit=MOST_ALERTS,
         )  # fmt: skip
         found = [renamed(status_of(row), principal.name_of) for row in rows]
-    firing = [each for each in found if each.severity != AlertSeverity.INFO]
+    notes = sum(1 for each in found if each.severity == AlertSeverity.INFO)
+    beside = f", besides {notes:,} for information" if notes else ""
+    # Held syncs are told of by themselves.
+    firing = [
+        each
+        for each in found
+        if each.severity != AlertSeverity.INFO and each.cause != Trouble.SYNC_HELD
+    ]
     if firing:
         count = len(firing)
         words = "an alert fires" if count == 1 else f"{count:,} alerts fire"
         is_critical = any(each.severity == AlertSeverity.CRITICAL for each in firing)
         yield Attention(
             "critical" if is_critical else "warning",
-            "alerts", f"{words}, and nobody looks after {'it' if count == 1 else 'them'}",
+            "alerts", f"{words}{beside}, and nobody looks after {'it' if count == 1 else 'them'}",
             f"The first: {firing[0].message}.", count=count,
         )  # fmt: skip
     if held:
@@ -152,6 +160,8 @@ def of_ledger(core: Core) -> Iterator[Attention]:
         )  # fmt: skip
     if app is not None or core.access.allows(Action.LOOK):
         yield from _told_once([[_of_result(e) for e in fleet.failing_webhooks(core, app)]])
+    if app is None and core.access.allows(Action.LOOK):
+        yield from map(_of_result, fleet.failing_channels(core))
 
 
 def of_installation(core: Core) -> Iterator[Attention]:
@@ -181,6 +191,8 @@ def _of_result(result: DiagnosticResult) -> Attention:
     subject: Subject = "fleet"
     if result.subject.startswith("webhook"):
         subject = "webhooks"
+    elif result.subject.startswith("alert channel"):
+        subject = "alerts"
     elif result.subject == "configuration":
         subject = "configuration"
     level: Level = "critical" if result.grade == "fail" else "warning"

@@ -19,7 +19,9 @@ def alerts(visit: Visit) -> View:
     found = part.list(states=states)
     may = {each.id for each in found if can.allows(Action.CONTROL, each.provider)}
     silences = part.silences()
+    channels = part.channels() if can.allows(Action.CONTROL) else []
     values = {
+        "channels": [each for each in channels if each.last_error],
         "alerts": found, "may": may, "silences": silences, "is_past": bool(states),
         "may_end": {each.id for each in silences if can.allows(Action.CONTROL, each.provider)},
     }  # fmt: skip

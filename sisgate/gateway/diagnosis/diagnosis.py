@@ -51,6 +51,7 @@ class Diagnosis:
             yield from fleet.audit_heads(core)
         if has_ledger:
             yield from fleet.failing_webhooks(core)
+            yield from fleet.failing_channels(core)
         vault, result = servers.master_key(core, has_ledger=has_ledger)
         yield result
         if vault is None or not has_ledger:

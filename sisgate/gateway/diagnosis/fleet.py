@@ -13,7 +13,7 @@ from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
 from sisgate.gateway.liveness import read_liveness
-from sisgate.ledger import webhooks
+from sisgate.ledger import alerts, webhooks
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
 from sisgate.liveness.obstacles import Cause
 from sisgate.quarantine import Quarantine
@@ -129,6 +129,19 @@ def failing_webhooks(core: Core, app: str | None = None) -> Iterator[DiagnosticR
             what = f"of {row.app} {begin}: {row.last_error}"
             remedy = f"`sisgate webhooks deliveries {row.id}` shows its attempts."
             yield DiagnosticResult(subject, "warn", what, remedy)
+
+
+def failing_channels(core: Core) -> Iterator[DiagnosticResult]:
+    """Yield a result for each channel of alerts that does not get its messages."""
+    known = core.configuration.current().alerts.channels
+    with core.database.read() as session:
+        rows = alerts.waiting_by_channel(session)
+    for name, count, since, error in rows:
+        if name in known and error is not None:
+            are = "message has" if count == 1 else "messages have"
+            what = f"gets nothing: {count:,} {are} waited since {local_time(since)}; {error}"
+            remedy = f"Mend it where the workers run; `sisgate alerts test {name}` tries it."
+            yield DiagnosticResult(f"alert channel {name}", "warn", what, remedy)
 
 
 def audit_heads(core: Core) -> Iterator[DiagnosticResult]:

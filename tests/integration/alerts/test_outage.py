@@ -109,6 +109,7 @@ def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
     scene.work("lincoln")
     assert until(scene, lambda firing: not firing) <= 2
     assert receiver.titles[-1] == "[recovered] lincoln: provider recovered"
+    assert [each["type"] for each in receiver.messages] == ["failure", "success"]
     assert len(receiver.messages) == 2
     hand_out(scene.runtime.database, scene.clock)
     events = scene.gateway.webhooks.events(hook.id).events
@@ -122,6 +123,29 @@ def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
     assert len(waiting) == 2
     assert "TEST_PAGER_URL" in str(waiting[0].error)
     assert acts == ["alerts:alert:fire", "alerts:alert:resolve"]
+
+
+def test_a_channel_that_cannot_deliver_is_told_everywhere(scene: Scene, receiver: Chat) -> None:
+    """By the alert, the dashboard, doctor, metrics, and whoever is about to remove it."""
+    scene.districts["lincoln"].answer = answers(500)
+    until(scene, bool)
+    gateway = scene.gateway
+    (alert,) = [each for each in gateway.alerts.list() if each.rule == "provider"]
+    assert (set(alert.channels), alert.undelivered) == ({"ops", "pager"}, ("pager",))
+    board = gateway.fleet.dashboard()
+    (told,) = [e for e in board.attention if e.message.startswith("alert channel pager")]
+    assert (told.subject, told.level) == ("alerts", "warning")
+    assert "TEST_PAGER_URL" in told.message
+    assert told.message in [f"{e.subject} {e.what}" for e in gateway.diagnosis.run()]
+    metrics = gateway.fleet.metrics().as_dict()
+    assert {e["channel"]: e["value"] for e in metrics["sisgate_alert_messages"]} == {
+        "ops": 0, "pager": 1,
+    }  # fmt: skip
+    firing = {"rule": "provider", "state": "firing", "severity": "critical", "value": 1}
+    assert firing in metrics["sisgate_alerts"]
+    document = dict(gateway.configuration.show().document)
+    del document["alerts"]
+    assert gateway.configuration.plan_change(document).drops == {"pager": 1}
 
 
 def test_no_message_is_lost_while_a_channel_is_down(scene: Scene, receiver: Chat) -> None:
