@@ -143,7 +143,7 @@ def test_a_channel_that_cannot_deliver_is_told_everywhere(scene: Scene, receiver
     }  # fmt: skip
     firing = {"rule": "provider", "state": "firing", "severity": "critical", "value": 1}
     assert firing in metrics["sisgate_alerts"]
-    document = dict(gateway.configuration.show().document)
+    document = dict(gateway.configuration.plan_edit("lincoln", {"limit": "7/h"}).document)
     del document["alerts"]
     assert gateway.configuration.plan_change(document).drops == {"pager": 1}
 

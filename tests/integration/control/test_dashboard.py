@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import requests
 
@@ -10,9 +10,12 @@ from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
 from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
+from sisgate.ledger.schema import Alert
 from sisgate.monitoring.counting import count_next
 from sisgate.testing import GatewayDouble
 from testbed.heartbeats import be_heard
+
+NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 
 ASKS_PROVIDERS = ("endpoint", "call", "key")
 """The checks of `doctor` that a page does not make: the fleet's breakers and keys tell instead."""
@@ -46,6 +49,23 @@ def test_what_doctor_warns_about_needs_attention(gateway: Gateway) -> None:
         assert what in told, each
     app = gateway.acting_as(Principal("other", frozenset({Role.APP})))
     assert "webhooks" not in {each.subject for each in app.fleet.dashboard().attention}
+
+
+def test_alerts_are_counted_as_their_page_shows_them(gateway: Gateway) -> None:
+    """Those for information besides; a held sync is told of by itself."""
+    alerts = (("warning", "provider_down"), ("info", "errors"), ("warning", "sync_held"))
+    with gateway.context.database.write() as session:
+        for number, (severity, cause) in enumerate(alerts):
+            session.add(
+                Alert(
+                    id=f"al_{number}", rule=cause, subject="lincoln", provider="lincoln",
+                    state="firing", severity=severity, cause=cause, culprit="", message=cause,
+                    remedy="", evidence={}, since=NOW, seen_at=NOW, changed_at=NOW,
+                )
+            )  # fmt: skip
+    (told,) = [e for e in gateway.fleet.dashboard().attention if e.subject == "alerts"]
+    assert told.message == "an alert fires, besides 1 for information, and nobody looks after it"
+    assert told.remedy == "The first: provider_down."
 
 
 def test_the_backlog_is_worked_off_by_priority_unless_nobody_takes_calls(gateway: Gateway) -> None:

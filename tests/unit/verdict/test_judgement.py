@@ -31,6 +31,7 @@ from sisgate.verdict.facts import (
     Timing,
 )
 from sisgate.verdict.finding import Certainty, Severity, Verdict
+from sisgate.verdict.jobs import held
 from sisgate.verdict.judgement import judge_fleet, judge_job, judge_provider
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
@@ -245,6 +246,15 @@ def test_several_that_cannot_be_reached_at_once_are_told_of_together() -> None:
     assert causes == ["network_down", "provider_unreachable", "provider_unreachable"]
     alone = judge_provider(both[0], FleetFacts(NOW, hosts=[Host("a", 60.0, 5.0)]))
     assert "no other host has answered since" in alone.summary
+
+
+def test_a_held_sync_says_once_what_would_be_deleted() -> None:
+    """In the words of its note, which name no command."""
+    finding = held("3f8a1c2d", "clark", "students", "120 of 300 records would be deleted: absent.")
+    assert finding.message == (
+        "the sync of clark students is held: 120 of 300 records would be deleted: absent"
+    )
+    assert "too many records would be deleted" in held("3f8a", "clark", "students", None).message
 
 
 def test_answers_before_the_failure_do_not_clear_the_network() -> None:
