@@ -14,7 +14,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    column = sa.Column("recovered", sa.Boolean(), nullable=False, server_default=sa.false())
+    column: sa.Column[bool] = sa.Column(
+        "recovered", sa.Boolean(), nullable=False, server_default=sa.false()
+    )
     op.add_column("alert_messages", column)
 
 
