@@ -71,7 +71,7 @@ breakers = st.builds(
     st.sampled_from(["https://a.test", "https://b.test"]),
     st.sampled_from(State),
     st.just(float("inf")) | st.floats(0, 100),
-    *[st.integers(0, 30)] * 7,
+    *[st.integers(0, 30)] * 6,
     st.booleans(),
     st.none() | st.just(NOW),
     st.none(),
