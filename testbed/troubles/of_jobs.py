@@ -5,7 +5,7 @@ from __future__ import annotations
 from sisgate.domain.states import JobState
 from testbed.http_server import Asked, Reply
 from testbed.scene import Silence
-from testbed.troubles.syncs import begin_sync, lists, schools, sync
+from testbed.troubles.syncs import answer_lists, begin_sync, pages, schools, sync
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 from workers.maintenance import reconciler
 
@@ -61,8 +61,8 @@ def job_unknown(at: Trouble) -> Expected:
 @kind()
 def job_held(at: Trouble) -> Expected:
     """It would delete too much."""
-    orgs, district = schools(40), at.scene.districts[at.district]
-    district.answer = lists(orgs, district.answer)
+    orgs = schools(40)
+    answer_lists(at, pages(orgs))
     sync(at)
     del orgs[3:]
     at.subject = sync(at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed.http_server import Asked, Reply, json_reply
-from testbed.troubles.syncs import BASE, begin_sync, lists, schools, sync
+from testbed.troubles.syncs import answer_lists, begin_sync, pages, schools, sync
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 
 
@@ -18,20 +18,18 @@ def _calls(at: Trouble, method: str, count: int) -> None:
 @kind(usual=24, settings="page_size = 100")
 def slow_dataset(at: Trouble) -> Expected:
     """The pages of one dataset take long, while everything else is as quick as ever."""
-    district, clock = at.scene.districts[at.district], at.scene.clock
-    good = lists(schools(700), district.answer)
-    district.answer = good
+    good, clock = pages(schools(700)), at.scene.clock
+    answer_lists(at, good)
     for _ in range(4):
         sync(at)
     clock.advance(900)
     least = at.scene.random.uniform(6, 12)
 
-    def answer(asked: Asked) -> Reply:
-        if asked.path.startswith(BASE):
-            clock.advance(least * at.scene.random.uniform(1, 1.5))
+    def slow(asked: Asked) -> Reply:
+        clock.advance(least * at.scene.random.uniform(1, 1.5))
         return good(asked)
 
-    district.answer = answer
+    answer_lists(at, slow)
     begin_sync(at)
     at.load = max(at.load, 5)
     at.subject = at.scene.random.choice((at.district, f"{at.district}/orgs"))
@@ -110,12 +108,7 @@ def posts_fail(at: Trouble) -> Expected:
 @kind()
 def failing_dataset(at: Trouble) -> Expected:
     """It answers 5xx to the pages of one dataset, and everything else as ever."""
-    good, bad = at.scene.districts[at.district].answer, answers(500)
-
-    def answer(asked: Asked) -> Reply:
-        return bad(asked) if asked.path.startswith(BASE) else good(asked)
-
-    at.scene.districts[at.district].answer = answer
+    answer_lists(at, answers(500))
     begin_sync(at)
     at.subject = at.scene.random.choice((at.district, f"{at.district}/orgs"))
     return of("provider", "provider_down", "retry_waits", name=at.district)
@@ -124,13 +117,8 @@ def failing_dataset(at: Trouble) -> Expected:
 @kind()
 def forbidden_dataset(at: Trouble) -> Expected:
     """It refuses one dataset for want of a permission."""
-    status, good = at.scene.random.choice((403, 404)), at.scene.districts[at.district].answer
-
-    def answer(asked: Asked) -> Reply:
-        is_asked = asked.path.startswith(BASE)
-        return json_reply({"message": "no"}, status) if is_asked else good(asked)
-
-    at.scene.districts[at.district].answer = answer
+    status = at.scene.random.choice((403, 404))
+    answer_lists(at, lambda _: json_reply({"message": "no"}, status))
     sync(at)
     at.subject = f"{at.district}/orgs"
     return of("provider", "dataset_absent", "requests_refused", name=at.district)
@@ -146,14 +134,8 @@ def never_read(at: Trouble) -> Expected:
 @kind()
 def half_invalid(at: Trouble) -> Expected:
     """A sync's answers cannot be read, while requests of apps are answered as ever."""
-    good = at.scene.districts[at.district].answer
-
-    def answer(asked: Asked) -> Reply:
-        if asked.path.startswith(BASE):
-            return 200, {"Content-Type": "application/json"}, b'{"orgs": [{"sourcedId": '
-        return good(asked)
-
-    at.scene.districts[at.district].answer = answer
+    half = b'{"orgs": [{"sourcedId": '
+    answer_lists(at, lambda _: (200, {"Content-Type": "application/json"}, half))
     sync(at)
     at.load = max(at.load, 6)
     at.subject = at.scene.random.choice((at.district, f"{at.district}/orgs"))

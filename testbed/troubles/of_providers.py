@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed.http_server import Asked, Reply
 from testbed.scene import Silence
-from testbed.troubles.syncs import BASE, lists, schools, sync
+from testbed.troubles.syncs import answer_lists, pages, schools, sync
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 
 
@@ -123,14 +123,8 @@ def hangs(at: Trouble) -> Expected:
 @kind()
 def answers_invalid(at: Trouble) -> Expected:
     """A page of a proxy comes in place of the lists of a sync."""
-    good = at.scene.districts[at.district].answer
-
-    def answer(asked: Asked) -> Reply:
-        if asked.path.startswith(BASE):
-            return 200, {"Content-Type": "text/html"}, b"<html>Welcome to the cafeteria</html>"
-        return good(asked)
-
-    at.scene.districts[at.district].answer = answer
+    page = b"<html>Welcome to the cafeteria</html>"
+    answer_lists(at, lambda _: (200, {"Content-Type": "text/html"}, page))
     sync(at)
     return of("provider", "answers_invalid", name=at.district)
 
@@ -138,8 +132,8 @@ def answers_invalid(at: Trouble) -> Expected:
 @kind()
 def sync_held(at: Trouble) -> Expected:
     """Most records of a dataset are gone in the next full read."""
-    orgs, district = schools(40), at.scene.districts[at.district]
-    district.answer = lists(orgs, district.answer)
+    orgs = schools(40)
+    answer_lists(at, pages(orgs))
     sync(at)
     del orgs[4:]
     sync(at)

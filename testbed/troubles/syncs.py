@@ -45,14 +45,16 @@ def schools(count: int) -> list[dict[str, object]]:
     ]
 
 
-def lists(
-    orgs: Sequence[dict[str, object]], else_: Callable[[Asked], Reply]
-) -> Callable[[Asked], Reply]:
-    """Return an answer that gives pages of the schools, and something else to other paths."""
+def answer_lists(at: Trouble, answer: Callable[[Asked], Reply]) -> None:
+    """Let the trouble's district answer lists so, and everything else as ever."""
+    district, good = at.scene.districts[at.district], at.scene.districts[at.district].answer
+    district.answer = lambda asked: (answer if asked.path.startswith(BASE) else good)(asked)
+
+
+def pages(orgs: Sequence[dict[str, object]]) -> Callable[[Asked], Reply]:
+    """Return an answer that gives pages of the schools, as they are then."""
 
     def answer(asked: Asked) -> Reply:
-        if not asked.path.startswith(BASE):
-            return else_(asked)
         begin = int(asked.query.get("offset", 0))
         page = orgs[begin : begin + int(asked.query.get("limit", 100))]
         return json_reply({"orgs": list(page)}, X_Total_Count=str(len(orgs)))

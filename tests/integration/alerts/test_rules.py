@@ -17,7 +17,7 @@ from sisgate.ledger.call_outcomes import EndedCall
 from sisgate.monitoring.counting import tallied
 from testbed.scene import INTERVAL_SECONDS, Scene, Stage
 from testbed.troubles import of_providers
-from testbed.troubles.syncs import lists, schools, sync
+from testbed.troubles.syncs import answer_lists, pages, schools, sync
 from testbed.troubles.trouble import Trouble, answers
 from workers.maintenance import audit
 
@@ -134,8 +134,8 @@ def ends_but(scene: Scene, rule: str) -> None:
 def test_a_dataset_that_is_refused_for_good(scene: Scene) -> None:
     """Its provider is not well, and people are told, until it is read again."""
     at, district = Trouble(scene, "adams", 0), scene.districts["adams"]
-    good = lists(schools(4), district.answer)
-    district.answer = good
+    answer_lists(at, pages(schools(4)))
+    good = district.answer
     sync(at, "orgs")
     district.answer = answers(403)
     sync(at, "orgs")
