@@ -32,8 +32,8 @@ _LIBRARIES = ("celery", "kombu", "billiard", "uvicorn", "tornado", "flower", "sq
 _VERBOSE = ("urllib3", "requests", "requests_oauthlib", "oauthlib", "alembic")
 """At DEBUG they log paths with queries, signatures and the signed text, or at INFO each look."""
 
-_TOLD_BY_US = ("celery.worker.strategy", "celery.app.trace")
-"""They tell at INFO of each task that it was received and has succeeded; `call_ended` says more."""
+_OF_EACH_TASK = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
+"""They tell at INFO that each task was received, has succeeded, or is sent: several a second."""
 
 _LEVEL_COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
@@ -69,7 +69,7 @@ def configure(
             logging.getLogger(name).handlers = []
             logging.getLogger(name).propagate = True
     is_debug = root.level <= logging.DEBUG
-    for name in _TOLD_BY_US:
+    for name in _OF_EACH_TASK:
         logging.getLogger(name).setLevel(logging.NOTSET if is_debug else logging.WARNING)
     logging.captureWarnings(capture=True)
     send_to_logging()

@@ -133,7 +133,10 @@ class Fleet:
         served: Sequence[Sequence[str]] = serving or [[], []]
         self.workers = [self._worker(n, queues) for n, queues in enumerate(served, start=1)]
         scheduler = ("-S", "tests.faults.points:SteadyScheduler")
-        self.beats = [self._celery(f"beat{n}", "beat", *scheduler) for n in range(1, beats + 1)]
+        self.beats = [
+            self._celery(f"beat{n}", "beat", *scheduler, level="DEBUG")  # which tells what it sends
+            for n in range(1, beats + 1)
+        ]
         asking = [sys.executable, "-m", "tests.faults.asker", str(self.book.file)]
         self.asker = Kept("asker", asking, self._env("asker"), folder, is_asked=True)
 
@@ -215,8 +218,8 @@ class Fleet:
         options = (*named, "-c", "2", "-n", f"w{number}@t")
         return self._celery(f"worker{number}", "worker", *options, "-I", "tests.faults.points")
 
-    def _celery(self, name: str, *arguments: str) -> Kept:
-        command = [sys.executable, "-m", "celery", "-A", "workers", *arguments, "-l", "INFO"]
+    def _celery(self, name: str, *arguments: str, level: str = "INFO") -> Kept:
+        command = [sys.executable, "-m", "celery", "-A", "workers", *arguments, "-l", level]
         return Kept(name, command, self._env(name), self.folder)
 
     def _env(self, name: str) -> dict[str, str]:

@@ -168,9 +168,10 @@ def test_lines_are_bounded(written: Written) -> None:
     assert found[1]["event"].endswith("(1,000,000 characters)")
 
 
-def test_levels_hold_and_each_task_is_not_told_twice(written: Written) -> None:
-    """Celery's lines of received and ended tasks come at debug only."""
-    strategy = logging.getLogger("celery.worker.strategy")
+@pytest.mark.parametrize("name", ["celery.worker.strategy", "celery.beat"])
+def test_levels_hold_and_each_task_is_not_told_twice(written: Written, name: str) -> None:
+    """Celery's lines of received, ended and sent tasks come at debug only."""
+    strategy = logging.getLogger(name)
     strategy.info("Task received")
     assert written() == []
     lines.configure("worker", "json", logging.DEBUG)
