@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from sisgate.errors import DatabaseUnavailable
-from sisgate.ledger.faults import STALE, sqlstate_of
+from sisgate.ledger.faults import OF_VALUES, STALE, sqlstate_of
 from sisgate.ledger.schema import serialise_json
 from sisgate.ledger.write_lock import BUSY_TIMEOUT_MS, begin_writing
 from sisgate.start_up import extra_of, missing_extra
@@ -69,6 +69,7 @@ def engine_of(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
         event.listen(engine, "connect", _refuse_other_encodings)
         event.listen(engine, "connect", _adapt_if_direct)
         event.listen(engine, "handle_error", _leave_stale_connections)
+        event.listen(engine, "handle_error", _quote_no_value)
     return engine
 
 
@@ -124,6 +125,15 @@ def _leave_stale_connections(context: ExceptionContext) -> None:
     error = context.sqlalchemy_exception
     if isinstance(error, DBAPIError) and sqlstate_of(error).startswith(STALE):
         context.is_disconnect = True
+
+
+def _quote_no_value(context: ExceptionContext) -> None:
+    """Keep what is wrong; what PostgreSQL adds is the row, or a value: a student's."""
+    error = context.sqlalchemy_exception
+    if isinstance(error, DBAPIError) and sqlstate_of(error).startswith(OF_VALUES):
+        for each in (error, context.original_exception):
+            line = str(each.args[0]).partition("\n")[0] if each.args else ""
+            each.args = (line.partition(': "')[0],)
 
 
 def make_private(file: str | None) -> None:

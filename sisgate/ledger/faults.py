@@ -58,6 +58,9 @@ WORDS = {
 STALE = ("25006", "57P")
 """After these the pool's other connections lead to the wrong server, or to none, as well."""
 
+OF_VALUES = ("22", "23")
+"""Errors of a value or of a constraint, whose texts quote what was to be stored."""
+
 
 def cure_of(error: Exception) -> str | None:
     """Return the remedy if the database itself cannot be used, '' if none is needed.

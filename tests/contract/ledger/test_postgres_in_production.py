@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.writers import Writers
@@ -20,6 +21,8 @@ from sisgate.ledger.database import Database, try_writing
 from testbed.pooler import Pooler
 from testbed.postgres import PostgresServer
 from tests.contract.ledger.rows import NOW, new_job
+
+NAME = "Adalovelace"
 
 
 class Admin:
@@ -242,3 +245,21 @@ def test_an_upgrade_that_dies_leaves_no_lock(postgres_url: str, admin: Admin) ->
     assert migrate.current(made) == migrate.newest()
     ended.dispose()
     made.dispose()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO datasets (provider, resource, newest_id) VALUES ('x', NULL, :name)",
+        "SELECT CAST(:name AS integer)",
+        "SELECT CAST(:name AS json)",
+        "SELECT CAST(:name AS timestamptz)",
+    ],
+)
+def test_no_error_quotes_a_row_or_a_value(database: Database, statement: str) -> None:
+    """Whatever shows its traceback: the row that a constraint refuses is a student's."""
+    with pytest.raises(DBAPIError) as raised, database.write() as session:
+        session.execute(text(statement), {"name": NAME})
+    told = "".join(traceback.format_exception(raised.value))
+    assert "psycopg.errors." in told
+    assert NAME not in told
