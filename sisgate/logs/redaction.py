@@ -42,6 +42,9 @@ _PATTERNS = (
         re.compile(r"""(?<![^\s"'<>?])(?=[^\s"'<>?/]*+/)([^\s"'<>?]*+)\?[^\s"'<>]+"""),
         r"\1?…",
     ),
+    # What Python and pydantic quote: the value that was wrong.
+    (re.compile(r"\b(KeyError|ValueError)(\(|: )[^\r\n]+"), r"\1\2…"),
+    (re.compile(r"\binput_value=.*?(, input_type=|$)", re.MULTILINE), r"input_value=…\1"),
 )
 
 

@@ -6,12 +6,14 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from sisgate.clock import SystemClock
 from sisgate.logs import concerning, get_logger, lines
@@ -112,6 +114,31 @@ def test_secrets_and_queries_are_not_written(written: Written, text: str) -> Non
     logging.getLogger("urllib3").warning("%s", text)
     found = json.dumps(written())
     assert "duty_failed" in found
+    assert CANARY not in found
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda: int(CANARY),
+        lambda: dict[str, int]()[CANARY],
+        lambda: datetime.fromisoformat(CANARY),
+        lambda: TypeAdapter(dict[str, int]).validate_python({"grade": CANARY}),
+    ],
+    ids=["int", "dict", "datetime", "pydantic"],
+)
+def test_a_value_that_an_exception_quotes_is_not_written(
+    written: Written, fail: Callable[[], object]
+) -> None:
+    """It is of a row or a body that nobody has checked."""
+    try:
+        fail()
+    except (ValueError, KeyError) as error:
+        log.exception("duty_failed")
+        told = repr(error)  # as Celery does
+        logging.getLogger("celery").exception("Task %s raised unexpected: %s", "x", told)
+    found = json.dumps(written())
+    assert "Error" in found
     assert CANARY not in found
 
 
