@@ -55,8 +55,8 @@
             └── JobExpired
 
 A message says what happened, what it means and what to do. It never holds a secret, and never
-student data: a provider's own message is cut to `MESSAGE_LIMIT` characters, and its response bodies
-are never quoted.
+student data: of a provider's own message only words of errors are kept
+(`sisgate.domain.error_messages`), and its response bodies are never quoted.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from __future__ import annotations
 from typing import Any
 
 MESSAGE_LIMIT = 300
-"""Characters of a provider's own message that an error may carry."""
+"""Characters of a provider's own message that are read."""
 
 
 class SisgateError(Exception):

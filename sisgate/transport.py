@@ -78,6 +78,7 @@ def oauth1(key: Credential, signature: str, now: datetime) -> AuthBase:
 
 CONNECT_SECONDS = 5.0
 MIB = 1024 * 1024
+CODINGS = ("br", "deflate", "gzip", "x-gzip", "zstd")
 SAFE_PATH = "/:@!$&'()*+,;=-._~%"
 
 PUBLIC = Network()
@@ -229,10 +230,11 @@ def _body_of(response: requests.Response, clock: Clock, deadline: float, limit: 
     try:
         return read_within(response.raw, clock, deadline, limit)
     except DecodeError as error:
-        encoding = response.headers.get("content-encoding", "")[:40]
+        declared = response.headers.get("content-encoding", "").lower().split(",")
+        known = ", ".join(each.strip() for each in declared if each.strip() in CODINGS)
         raise AnswerInvalid(
             f"The body of the provider's response is not encoded as its Content-Encoding header "
-            f"says: {encoding!r}. The provider, or a proxy in front of it, must be fixed."
+            f"says: {known}. The provider, or a proxy in front of it, must be fixed."
         ) from error
 
 

@@ -1,4 +1,7 @@
-"""A small HTTP(S) server on the loopback interface whose answers a test gives."""
+"""A small HTTP(S) server on the loopback interface whose answers a test gives.
+
+A header named `Reason-Phrase` is that of the status as well.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,7 @@ class HttpServer:
                 )
                 asked.append(one)
                 status, headers, out = answer(one)
-                self.send_response(status)
+                self.send_response(status, headers.get("Reason-Phrase"))
                 for name, text in headers.items():
                     self.send_header(name, text)
                 has_body = status not in {204, 304}

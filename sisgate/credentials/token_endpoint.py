@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError
 from sisgate.bounded_http import BoundedSession, network_failure, read_within
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
+from sisgate.domain.error_messages import code_of_errors
 from sisgate.domain.rates import parse_retry_after
 from sisgate.domain.secret import Secret, forget_locals
 from sisgate.errors import (
@@ -161,7 +162,8 @@ def _refusal(
     endpoint = f"The token endpoint of {config.name}"
     ids: dict[str, Any] = {"provider": config.name, "step": STEP, "status": status}
     word = word if isinstance(word, str) and _ERROR_WORD.fullmatch(word) else None
-    said = f"{status} ({word})" if word else str(status)
+    shown = code_of_errors(word)
+    said = f"{status} ({shown})" if shown else str(status)
     if status == 429 or (status == 503 and asked_wait):
         seconds = THROTTLED_SECONDS if asked_wait is None else asked_wait
         what = f"{endpoint} answered {said}: it wants us to wait {seconds:g} s."

@@ -1,7 +1,8 @@
-"""The message of an error without its values, so that errors that are alike read alike. Pure.
+"""The message of an error without its values. Pure.
 
 A provider's own text may hold anything, a student's name too. Of it only words of a fixed
-vocabulary are kept; of sisgate's own messages everything but quotations, numbers and ids.
+vocabulary are kept, wherever it would be stored or shown. For error patterns sisgate's own
+messages lose quotations, numbers and ids, so that errors that are alike read alike.
 """
 
 from __future__ import annotations
@@ -20,22 +21,34 @@ THEIRS = frozenset(
 
 _WORDS = """
 a access account already an and answered any api app are at authentication authorization authorized
-bad be been by call calls cannot client closed conflict connection contact content could
-credentials data database day denied did disabled does down duplicate empty endpoint error
-exceeded exist exists expected expired failed failure field fields filter for forbidden format
-found from gateway has have header host hour id identifier in incorrect internal invalid is it key
-later length license limit limited limits locked maintenance malformed many match media method
-minute missing must no not null object of offset on only operation or out page parameter
-parameters password path per permission permissions please plugin policy privilege privileges
-property provider query quota rate read received refused request requested requests required
-resource response role schema scope scopes second seconds secret server service session sort
-source status support supported system temporarily temporary the this timed timeout to token too
-try type unable unauthorized unavailable unexpected unknown unsupported url user valid value
-version was window with wrong year you your
+bad be been busy by call calls cannot character characters client closed conflict connection contact
+content could credentials data database day denied did disabled district does down duplicate empty
+enabled endpoint entity error exceeded exceeds exist exists expected expired failed failure field
+fields filter for forbidden format found from gateway greater has have header host hour html id
+identifier in incorrect installed insufficient integer internal invalid is it json key later length
+less license licensed limit limited limits line locked maintenance malformed many match maximum
+media method minimum minute missing moved must no not null number object of off offset on only
+operation or out page parameter parameters parse password path per permission permissions please
+plugin policy privilege privileges property provider proxy query quota rate read received refused
+request requested requests required resource response role schema scope scopes second seconds secret
+server service session size sort source status string support supported syntax system temporarily
+temporary than the this timed timeout timestamp to token too try type unable unauthorized
+unavailable unexpected unknown unprocessable unsupported until upstream url user valid validation
+value version was window with wrong xml year you your
 """
 
 VOCABULARY = frozenset(_WORDS.split())
 """Words of a provider's text that are kept: those of errors."""
+
+_CODE_WORDS = VOCABULARY | {
+    "bearer", "expansion", "fullsuccess", "grant", "invaliddata", "linkfailure", "selection",
+    "success", "unauthorisedrequest", "unknownobject",
+}  # fmt: skip
+"""Words that codes are made of."""
+
+_PARTS_OF_CODE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
+_MOST_DIGITS = 5
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']{1,100}'|“[^”]*”")
 _URL = re.compile(r"https?://\S+")
@@ -57,13 +70,39 @@ def without_values(code: str, message: str) -> str:
     """
     text = " ".join(message.split())
     if code in THEIRS:
-        # In lower case, because a name may be a word, too.
-        found = [w.lower() for w in _WORD.findall(_PREFACE.sub("", text)) if w not in ".,;:!"]
-        words = [word if word in VOCABULARY else GAP for word in found]
-        text = " ".join(words)
+        text = words_of_errors(_PREFACE.sub("", text))
     for pattern in (_URL, _QUOTED, _ID, _NUMBER):
         text = pattern.sub(GAP, text)
     return _GAPS.sub(GAP, text)[:MOST_CHARACTERS].strip() or GAP
+
+
+def words_of_errors(text: str) -> str:
+    """Return a provider's own text, with a gap for all but words of errors.
+
+    >>> words_of_errors("Student Ada Byron (4711) was not found"), words_of_errors("Ada")
+    ('… was not found', '…')
+    """
+    # In lower case, because a name may be a word, too.
+    words = (word.lower() for word in _WORD.findall(text) if word not in ".,;:!")
+    return _GAPS.sub(GAP, " ".join(word if word in VOCABULARY else GAP for word in words)).strip()
+
+
+def code_of_errors(code: str | None) -> str | None:
+    """Return a provider's own error code if it is made of words of errors, None otherwise.
+
+    >>> code_of_errors("invalid_filter_field"), code_of_errors("NotFound"), code_of_errors("404")
+    ('invalid_filter_field', 'NotFound', '404')
+    >>> code_of_errors("no_such_ada"), code_of_errors("Ada"), code_of_errors("20114711")
+    (None, None, None)
+    """
+    if code is None or not _CODE.fullmatch(code):
+        return None
+    parts = _PARTS_OF_CODE.findall(code)
+    is_known = all(
+        len(part) <= _MOST_DIGITS if part.isdecimal() else part.lower() in _CODE_WORDS
+        for part in parts
+    )
+    return code if parts and is_known else None
 
 
 def fingerprint_of(

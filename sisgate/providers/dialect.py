@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from sisgate.domain.error_messages import code_of_errors
 from sisgate.domain.records import ROSTER, Row
 from sisgate.domain.response_class import ResponseClass, of_status
 from sisgate.providers.http import HttpRequest, HttpResponse
@@ -211,7 +212,8 @@ class Dialect(ABC):
         elif response.status == 401 and not says_permission_missing(refusal):
             response_class = ResponseClass.UNAUTHORIZED
         message = message_of(response, refusal)
-        return ClassifiedResponse(response_class, message, refusal.code, refusal.request_id)
+        code = code_of_errors(refusal.code)
+        return ClassifiedResponse(response_class, message, code, refusal.request_id)
 
     @abstractmethod
     def probe_request(self) -> HttpRequest:

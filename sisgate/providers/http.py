@@ -32,6 +32,10 @@ LONG_NUMBER = b"0" * 19
 _DIGITS_ALIKE = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _NOT_STORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _LATIN_1 = "iso8859-1"
+_KNOWN_TYPE = re.compile(
+    r"(?:application/(?:json|xml|pdf|octet-stream|problem\+(?:json|xml)|xhtml\+xml|javascript)"
+    r"|text/(?:html|plain|xml|csv|javascript))(?=\s*(?:;|$))"
+)
 _SEVEN_BITS = ("iso2022", "utf-7", "hz")
 
 
@@ -199,12 +203,19 @@ class HttpResponse:
         try:
             return read_json(self.body, self.charset)
         except ValueError as error:
-            kind = self.headers.get("content-type", "no content type")
-            what = f"that is not JSON ({kind}, {len(self.body)} bytes)"
-            what = f"with a body {what}" if self.body else "without a body"
             raise AnswerInvalid(
-                f"The provider answered {self.status} {what}.", status=self.status
+                f"The provider answered {self.status} {self.not_json}.", status=self.status
             ) from error
+
+    @property
+    def not_json(self) -> str:
+        """How to tell of this response that it is not JSON, without its own words."""
+        if not self.body:
+            return "without a body"
+        declared = self.headers.get("content-type")
+        known = _KNOWN_TYPE.match(declared.strip().lower()) if declared else None
+        kind = "no content type" if declared is None else known[0] if known else "of another type"
+        return f"with a body that is not JSON ({kind}, {len(self.body)} bytes)"
 
     @property
     def charset(self) -> str | None:

@@ -1,5 +1,8 @@
 """What a provider says when it refuses: message, code and request id. Pure.
 
+What it says decides what is done, and is then dropped: a message of ours keeps words of errors
+only (`sisgate.domain.error_messages`), because a provider may name a student.
+
 Known forms: OneRoster's `imsx_…` fields (in a body or in `statusInfoSet`), OAuth 2's `error` and
 `error_description`, PowerSchool's `message` and `errors` or `errorMessage`, and the HTML or plain
 text of a proxy in front. An unknown form still gives a message, and reading one never raises.
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from sisgate.domain.error_messages import GAP, code_of_errors, words_of_errors
 from sisgate.domain.response_class import ResponseClass
 from sisgate.errors import MESSAGE_LIMIT, AnswerInvalid
 from sisgate.providers.http import HttpResponse
@@ -21,7 +25,7 @@ from sisgate.providers.http import HttpResponse
 _READ_LIMIT = 8192
 """How many characters of a body that is not JSON are read."""
 
-_REQUEST_ID_LIMIT = 100
+_REQUEST_ID = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9._:/=+-]{1,100}")
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
 _MESSAGE_NAMES = ("imsx_description", "error_description", "errormessage", "message", "description")
 _NOT_TEXT = re.compile(r"(?is)<(script|style|title)\b.*?</\1\s*>|<!--.*?-->")
@@ -33,7 +37,7 @@ _EXPIRED = re.compile(r"token (?:has |is )?expired|expired (?:access )?token|inv
 
 @dataclass(frozen=True)
 class ProviderError:
-    """What a provider says when it refuses, cut to a safe length."""
+    """What a provider says when it refuses, cut to a safe length; it may hold names."""
 
     message: str
     code: str | None = None
@@ -51,18 +55,16 @@ def read_refusal(response: HttpResponse) -> ProviderError:
 
 
 def not_in_dialect(response: HttpResponse, what: str) -> AnswerInvalid:
-    """Return the error of a 2xx that is no answer, with what the provider itself says in it.
+    """Return the error of a 2xx that is no answer, with the words of errors in it.
 
-    `what` is what is missing. Only what is an error's text by its place is quoted: a list of
+    `what` is what is missing. Only what is an error's text by its place is looked at: a list of
     students in an unknown form has texts, too.
     """
     message, code = _said(response, in_place_of_answer=True)
-    quoted = _cut(message, MESSAGE_LIMIT)
-    end = f': "{quoted}"' if quoted else "."
     return AnswerInvalid(
-        f"The provider answered {response.status} {what}{end}",
+        _with_words(f"The provider answered {response.status} {what}", message),
         status=response.status,
-        provider_code=_cut(code, MESSAGE_LIMIT) if code else None,
+        provider_code=code_of_errors(code),
         request_id=_request_id(response),
     )
 
@@ -72,10 +74,7 @@ def read_body(response: HttpResponse) -> Any:
     try:
         body = response.json()
     except AnswerInvalid as error:
-        kind = response.headers.get("content-type", "no content type")
-        size = f"({kind}, {len(response.body)} bytes)"
-        what = f"with a body that is not JSON {size}" if response.body else "without a body"
-        raise not_in_dialect(response, what) from error
+        raise not_in_dialect(response, response.not_json) from error
     if any(_has_failed(fields) for fields in _statuses(body)):
         raise not_in_dialect(response, "with a failure in the body")
     return body
@@ -187,8 +186,10 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _request_id(response: HttpResponse) -> str | None:
+    """Return the id that the provider gave the request, unless it could be a word."""
     for name in _REQUEST_ID_HEADERS:
-        if value := _cut(response.headers.get(name, ""), _REQUEST_ID_LIMIT):
+        value = response.headers.get(name, "")
+        if _REQUEST_ID.fullmatch(value):
             return value
     return None
 
@@ -204,8 +205,7 @@ class ClassifiedResponse:
 
 
 def message_of(response: HttpResponse, refusal: ProviderError) -> str:
-    """Return the message of a refusal: its status, and what it says or where it redirects."""
-    message = refusal.message[:MESSAGE_LIMIT]
+    """Return the message of a refusal: its status, and words of errors or where it redirects."""
     bare = f"The provider answered {response.status}"
     if 300 <= response.status < 400 and "location" in response.headers:
         where = _place_of(response.headers["location"], response.url)
@@ -213,7 +213,14 @@ def message_of(response: HttpResponse, refusal: ProviderError) -> str:
             f"{bare} and redirects to {where}. Redirects are not followed, as they would carry "
             "the token elsewhere: correct the provider's url, or its base_path."
         )
-    return message if message == f"{bare}." else f"{bare}: {message}"
+    own = refusal.message == f"{bare}."
+    return _with_words(bare, "" if own else refusal.message)
+
+
+def _with_words(ours: str, theirs: str) -> str:
+    """Return a message of ours with the words of errors in a provider's text, if it has any."""
+    words = words_of_errors(_cut(theirs, MESSAGE_LIMIT))
+    return f"{ours}: {words}" if words.strip(GAP) else f"{ours}."
 
 
 def _place_of(location: str, asked: str) -> str:

@@ -44,7 +44,8 @@ class LeakyProvider:
         if "/token" in line:
             words: Any = {"access_token": self.token, "token_type": "Bearer", "expires_in": 3600}
             return 200, json.dumps(words).encode()
-        whole = json.dumps({"users": [self.student], "asked": f"{line} {body}"}).encode()
+        said = f"{self.student} for {line} {body}"
+        whole = json.dumps({"users": [self.student], "message": said, "code": said}).encode()
         if self.mode == "stuck":
             self.stuck.set()
             self._release.wait(60)

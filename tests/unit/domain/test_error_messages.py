@@ -15,7 +15,8 @@ LETTERS = st.characters(categories=["Lu", "Ll", "Lo"])
     ("code", "message", "kept"),
     [
         ("provider_refused", "User 4711 not found", "user … not found"),
-        ("provider_refused", "Insufficient scope for Zoë O'Neil (grade 7)", "… scope for …"),
+        ("provider_refused", "Insufficient scope for Zoë O'Neil (grade 7)",
+         "insufficient scope for …"),
         ("provider_refused",
          "The provider answered 403: The app has no permission for this resource.",
          "the app has no permission for this resource"),

@@ -21,7 +21,26 @@ def said(status: int, headers: dict[str, str] | None = None, body: bytes = b"") 
 def test_an_answer_without_a_body_is_told_once() -> None:
     """The status is all there is."""
     assert said(418) == "The provider answered 418."
-    assert said(418, body=b'{"error": "tea"}') == "The provider answered 418: tea"
+    assert said(418, body=b'{"error": "tea"}') == "The provider answered 418."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"message": "Student Ada (4711) was not found"}',
+        b'{"imsx_codeMajor": "failure", "imsx_description": "Ada was not found"}',
+        b'{"error": "Ada", "error_description": "Ada, was not found"}',
+        b"<html><title>Ada</title><p>Ada was not found</p></html>",
+        b"<error><student>Ada</student> was not found</error>",
+        b"Ada was not found",
+    ],
+)
+def test_a_message_holds_no_word_of_a_provider_but_those_of_errors(body: bytes) -> None:
+    """In whatever form it comes, its codes and ids as well."""
+    assert said(404, body=body) == "The provider answered 404: … was not found"
+    response = HttpResponse(404, {"x-request-id": "Ada"}, b'{"code": "Ada", "message": "gone"}')
+    verdict = OneRoster(DialectOptions()).classify(response)
+    assert (verdict.provider_code, verdict.request_id) == (None, None)
 
 
 @pytest.mark.parametrize(
