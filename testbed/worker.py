@@ -35,6 +35,7 @@ def runtime_of(
             runtime.limiter.rebuild(name, runtime.limits(config), [])
         yield runtime
     finally:
+        runtime.alert_judge.stop()
         runtime.gateway.close()
         runtime.database.dispose()
         runtime.redis.close()

@@ -12,6 +12,7 @@ from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import INTERNAL, broker_principal
 from sisgate.admission.throttle import LatencyTrend
 from sisgate.alerts.delivery import AlertDeliveries
+from sisgate.alerts.judge import Judge
 from sisgate.clock import Clock
 from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context, made_once
@@ -50,8 +51,6 @@ class Runtime(Context):
         self.gate: AbstractContextManager[None] = nullcontext()
         """Held by threads beside the pool while they use the ledger, so that no fork comes between.
         """
-        self.alerts_slot = 0
-        """The slot of time whose alerts this process judged last."""
         self._local = threading.local()
         self._latencies: dict[str, LatencyTrend] = {}
         self._endpoints: dict[str, tuple[ProviderConfig, ProviderEndpoints]] = {}
@@ -109,6 +108,16 @@ class Runtime(Context):
     def webhook_senders(self) -> Senders:
         """The threads that deliver messages of webhooks."""
         return Senders(self.deliveries, lambda: self.configuration.current().webhooks)
+
+    @made_once
+    def alert_judge(self) -> Judge:
+        """The thread that judges the rules of alerts."""
+        return Judge(
+            lambda: self.gateway.alerts.evaluate(),
+            self.clock,
+            lambda: self.configuration.current().alerts.every,
+            self.gate,
+        )
 
     @made_once
     def alert_deliveries(self) -> AlertDeliveries:

@@ -154,6 +154,7 @@ class Duties(bootsteps.StartStopStep):
         self._stopped.set()
         if self._runtime is not None:
             self._runtime.webhook_senders.stop()
+            self._runtime.alert_judge.stop()
 
     terminate = stop
 
@@ -161,9 +162,10 @@ class Duties(bootsteps.StartStopStep):
 class ForkGate:
     """Keeps turns and forks apart, so that no library's lock is copied while it is held.
 
-    A pool that replaces a child forks beside the threads: that of the duties and those that send
-    webhooks, several of which may be inside. One that stays inside longer than the fork waits is
-    itself waiting, for a server or a file, and holds no such lock.
+    A pool that replaces a child forks beside the threads: that of the duties, that which judges
+    alerts and those that send webhooks, several of which may be inside. One that stays inside
+    longer than the fork waits is mostly waiting itself, for a server or a file, and then holds no
+    such lock.
     """
 
     def __init__(self) -> None:

@@ -66,6 +66,8 @@ def pass_interval(scene: Scene, calls: int = 4) -> list[AlertStatus]:
 def judge(scene: Scene) -> None:
     """Do what the duty does, and wait for what it sends."""
     alerts.watch(scene.runtime)
+    scene.runtime.alert_judge.join(30)
+    scene.runtime.alert_deliveries.start()
     scene.runtime.alert_deliveries.join(30)
 
 

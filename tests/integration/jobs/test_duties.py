@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from sisgate.alerts.facts import AlertFacts
 from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway import Job
+from sisgate.gateway.alert_facts import read_alert_facts
 from sisgate.ledger import jobs
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import DUTIES_LEASE, UNKNOWN_LIMITS
@@ -23,6 +27,9 @@ from workers.jobs import planning
 from workers.maintenance import duties
 from workers.maintenance.duties import EVERY_SECONDS, FAILED_SECONDS, LEASE_SECONDS, Turns
 from workers.runtime import Runtime
+
+READS = "sisgate.gateway.alert_evaluation.read_alert_facts"
+"""What each evaluation begins with."""
 
 # Without alerts: this fleet has no beat, which would be noted.
 CONFIG = """
@@ -126,6 +133,7 @@ def test_without_redis_jobs_still_end_in_time(settings: Settings, clock: ManualC
         turns.take()
         error = job.status().error or {}
         assert (error["code"], error["cause"]) == ("job_expired", "redis_unreachable")
+        alone.alert_judge.stop()
         alone.database.dispose()
 
 
@@ -210,4 +218,54 @@ def test_an_idle_fleet_takes_no_write_lock(
     monkeypatch.setattr(type(runtime.database), "write", lambda _: 1 / 0)
     for _ in range(5):
         assert turns.take() == EVERY_SECONDS
+        runtime.alert_judge.join(10)
         clock.advance(EVERY_SECONDS)
+
+
+def test_reconcile_goes_on_while_alerts_are_judged(
+    runtime: Runtime, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With thousands of providers that takes seconds. A worker that ends waits for it."""
+    begun, goes_on, judged = Event(), Event(), Event()
+
+    def slowly(*args: Any) -> AlertFacts:
+        begun.set()
+        assert goes_on.wait(30)
+        facts = read_alert_facts(*args)
+        judged.set()
+        return facts
+
+    monkeypatch.setattr(READS, slowly)
+    job = runtime.gateway.sync("lincoln", "orgs", timeout=10)
+    turns = Turns(runtime, "first")
+    turns.take()
+    assert begun.wait(30)
+    clock.advance(60)  # the next slot, which waits for this one
+    turns.take()
+    assert job.status().state == "expired"
+    assert not judged.is_set()
+    goes_on.set()
+    runtime.alert_judge.stop()
+    assert judged.is_set()
+    begun.clear()
+    clock.advance(60)
+    turns.take()
+    assert not begun.is_set()
+
+
+def test_a_worker_that_cannot_judge_alerts_lets_another_one_try(
+    runtime: Runtime, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is known by its next turn; after that it tries again."""
+
+    def failing(*_: Any) -> AlertFacts:
+        raise DatabaseUnavailable("The ledger is away.")
+
+    monkeypatch.setattr(READS, failing)
+    turns = Turns(runtime, "first")
+    assert turns.take() == EVERY_SECONDS
+    runtime.alert_judge.join(30)
+    clock.advance(EVERY_SECONDS)
+    assert FAILED_SECONDS[0] <= turns.take() <= FAILED_SECONDS[1]
+    assert not runtime.redis.exists(DUTIES_LEASE())
+    assert turns.take() == EVERY_SECONDS

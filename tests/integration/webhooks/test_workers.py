@@ -125,6 +125,7 @@ def test_a_worker_s_duties_deliver_with_and_without_redis(
     gone = {"broker_url": SecretStr("redis://127.0.0.1:1/0")}
     alone = Runtime(runtime.settings.model_copy(update=gone), clock)
     _delivers(alone, gateway, hook, end_job)
+    alone.alert_judge.stop()
     alone.database.dispose()
     assert len(receiver.received) == 2
 
