@@ -79,7 +79,7 @@ def conditions_of(
     for provider in fleet.providers:
         own = [
             each
-            for each in _without_doubles(findings_of(provider, fleet))
+            for each in without_doubles(findings_of(provider, fleet))
             if (each.cause, each.party) not in shared
         ]
         if any(each.cause == Trouble.NETWORK_DOWN and is_clear(each) for each in own):
@@ -97,7 +97,7 @@ def conditions_of(
     return Conditions(_once(found), hidden=hidden)
 
 
-def _without_doubles(findings: Sequence[Finding]) -> list[Finding]:
+def without_doubles(findings: Sequence[Finding]) -> list[Finding]:
     """Return findings with those that are two guesses at one outage as one."""
     guesses = [
         each
@@ -106,8 +106,8 @@ def _without_doubles(findings: Sequence[Finding]) -> list[Finding]:
     ]
     if len(guesses) < 2:
         return list(findings)
-    message = ", or ".join(each.message for each in guesses)
-    first = next(e for e in guesses if e.cause == Trouble.PROVIDER_UNREACHABLE)
+    message = ", or ".join(dict.fromkeys(each.message for each in guesses))
+    first = next((e for e in guesses if e.cause == Trouble.PROVIDER_UNREACHABLE), guesses[0])
     others = [each for each in findings if each not in guesses]
     return [replace(first, message=message), *others]
 
