@@ -54,7 +54,6 @@ def test_an_unknown_outcome_is_told_and_resolved(sqlite_stack: Stack, operator: 
     "words",
     [
         ("list", "--dead", "--state", "failed"),
-        ("list", "--app", "x"),
         ("list", "--dead", "--since", "yesterday"),
         ("retry",),
         ("retry", "3f8a", "--dead"),
