@@ -182,7 +182,8 @@ def _held_note(doomed: Doomed, known: int) -> str:
     ]
     return (
         f"{doomed.count} of {known} records would be deleted: {' and '.join(filter(None, parts))}. "
-        "That is more than is deleted without approval."
+        "That is more than is deleted without approval. If it is right, approve it: in the "
+        "console, or by a sync with --allow-deletes."
     )
 
 
