@@ -234,7 +234,7 @@ def test_schedules_show_when_each_provider_starts(
     first = min(NORTH, key=lambda name: offset_in(WINDOW, "nightly", name))
     _, listed = run("schedules", "list")
     assert "pool=north (12): orgs, students" in listed
-    assert "0 2 * * * UTC, within 30 min" in listed
+    assert "at 02:00 every day in UTC, within 30 min (0 2 * * *)" in listed
     assert "all (14): orgs" in listed
     code, shown = run("schedules", "show", "nightly")
     assert code == 0
