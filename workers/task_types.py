@@ -34,16 +34,16 @@ class FleetTask(Task):
     abstract = True
     throws = (SisgateError,)  # type: ignore[assignment]  # typed as an empty tuple
 
-    def before_start(self, task_id: str, args: Any, kwargs: Mapping[str, Any]) -> None:
-        """Forget whom the task before concerned, so that no line of this one names it."""
-        concerning()
-
     def on_failure(self, exc: Exception, task_id: str, *_: Any) -> None:
         """Log the reason, which Celery omits."""
         if isinstance(exc, SisgateError):
             log.warning(
                 "task_failed", task=self.name, id=task_id, code=exc.code, reason=exc.message
             )
+
+    def after_return(self, *_: Any) -> None:
+        """Forget whom it concerned: no line between this task and the next names it."""
+        concerning()
 
 
 WAITING_SECONDS = 5
@@ -102,7 +102,6 @@ class PeriodicTask(FleetTask):
 
     def before_start(self, task_id: str, args: Any, kwargs: Mapping[str, Any]) -> None:
         """Allow the next message: this one has been consumed."""
-        super().before_start(task_id, args, kwargs)
         with suppress(BrokerUnavailable):
             runtime_of(self.app).redis.delete(self._key(kwargs))
 
