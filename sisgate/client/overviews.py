@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sisgate.client.values import Json, status_of, value_of
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.priorities import Priority
-from sisgate.gateway.attention import Attention
 from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
+from sisgate.gateway.dashboard import Dashboard
 from sisgate.gateway.provider_load import KeyAges, ServiceSummary
 from sisgate.gateway.timeline import Timeline
 
@@ -49,45 +49,14 @@ class ProviderLoadState:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready, but for times."""
-        return {
-            **_values(self), "backlog": _by_word(self.backlog), "drains": _by_word(self.drains),
-            "keys": asdict(self.keys) if self.keys else None,
-            "service": asdict(self.service) if self.service else None,
-        }  # fmt: skip
+        return asdict(self) | {"backlog": _by_word(self.backlog), "drains": _by_word(self.drains)}
 
 
 @dataclass(frozen=True)
-class DashboardState:
-    """The fleet at one moment; as `Dashboard`."""
+class DashboardState(Dashboard):
+    """The fleet at one moment; its providers are as the service shows them."""
 
-    at: datetime
-    attention: Sequence[Attention]
-    live_jobs: Mapping[str, int]
-    backlog: Mapping[Priority, int] | None
-    drained_at: Mapping[Priority, datetime]
-    stuck: Mapping[Priority, int]
-    providers: Sequence[ProviderLoadState]
-    provider_count: int
-    workers: int | None
-    silent: int | None
-    beats: int | None
-    slots: int | None
-    busy: int | None
-    calls_since: datetime
-    calls: int
-    failed: int
-    throttled: int
-    unknown: Sequence[str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready, but for times."""
-        return {
-            **_values(self),
-            "attention": [each.as_dict() for each in self.attention],
-            "backlog": _by_word(self.backlog),
-            "drained_at": _by_word(self.drained_at), "stuck": _by_word(self.stuck),
-            "providers": [each.as_dict() for each in self.providers],
-        }  # fmt: skip
+    providers: Sequence[ProviderLoadState]  # type: ignore[assignment]
 
 
 def dashboard_of(document: Json) -> DashboardState:
@@ -100,13 +69,9 @@ def dashboard_of(document: Json) -> DashboardState:
     return value_of(DashboardState, {**document, **sums, "providers": loads})
 
 
-def _values(state: Any) -> dict[str, Any]:
-    return {each.name: getattr(state, each.name) for each in fields(state)}
-
-
 def _by_priority(counts: Mapping[str, Any] | None) -> Mapping[Priority, Any] | None:
     return None if counts is None else {Priority.parse(word): n for word, n in counts.items()}
 
 
-def _by_word(counts: Mapping[Priority, Any] | None) -> Mapping[str, Any] | None:
-    return None if counts is None else {priority.word: n for priority, n in counts.items()}
+def _by_word(counts: Mapping[Priority, Any]) -> Mapping[str, Any]:
+    return {priority.word: n for priority, n in counts.items()}
