@@ -24,6 +24,7 @@ BLOCK = re.compile(r"(?:`(\w+\.\w+)`[^`\n]*:\n)?^```(\w+)\n(.*?)^```", re.MULTIL
 # What only shows something may be run again until it shows what the page has.
 SHOWS = re.compile(r"sisgate (?:providers|breaker$|audit|jobs (?:list|show))")
 AN_ID = "2af34d6f"
+A_WHILE = r"[\d.]+ (?:ms|s|min|h)(?: [\d.]+ (?:s|min))?"
 # The pages whose Python is run against the stack, after these lines.
 RUN = ("docs/how-to/recipes.md", "docs/how-to/follow-a-dataset.md", "docs/reference/gateway.md")
 SETUP = """\
@@ -134,7 +135,7 @@ class Reader:
 def difference(shown: str, expected: str) -> str | None:
     """Return the first line of a page that was not shown in its place; None if all were.
 
-    Numbers and ids may be others, `…` is anything, and lines may be folded elsewhere.
+    Numbers, times and ids may be others, `…` is anything, and lines may be folded elsewhere.
     """
     text, at = re.sub(r"[\s─]+", " ", shown), 0
     for line in expected.splitlines():
@@ -149,6 +150,7 @@ def _pattern(line: str) -> str:
     pattern = re.escape(re.sub(r"\s+", " ", line.strip()))
     pattern = re.sub(r"[0-9a-f]{8}(?:\\-[0-9a-f]{4}){3}\\-[0-9a-f]{12}", "[0-9a-f-]{36}", pattern)
     pattern = pattern.replace(AN_ID, "[0-9a-f]{8}")
+    pattern = re.sub(r"(?<![{,\w-])\d[\d.,\\]*\\ s(?!\w)", lambda _: A_WHILE, pattern)
     pattern = re.sub(r"(?<![{,\w-])\d[\d,]*(?![}\w-])", r"[\\d,]+", pattern)
     # A planner may be quicker than the command that shows what was accepted.
     pattern = pattern.replace("accepted", "(?:accepted|running)")
