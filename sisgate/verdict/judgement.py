@@ -11,11 +11,12 @@ from typing import Any
 from sisgate.domain.figures import duration
 from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.verdict.congestion import congestion
+from sisgate.verdict.doubts import doubt, together
 from sisgate.verdict.facts import DatasetFacts, FleetFacts, JobFacts, ProviderFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble, Verdict
 from sisgate.verdict.holds import holds, of_obstacle
 from sisgate.verdict.jobs import held, of_job
-from sisgate.verdict.outages import doubt, failures, together
+from sisgate.verdict.outages import failures
 from sisgate.verdict.parts import about
 from sisgate.verdict.refusals import expired, failing_datasets, keys_ending, refusals
 from sisgate.verdict.slowness import slowness

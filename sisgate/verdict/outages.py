@@ -12,18 +12,14 @@ from sisgate.domain.figures import duration
 from sisgate.domain.moments import local_time
 from sisgate.domain.network import TlsFault
 from sisgate.domain.sentences import inside
-from sisgate.liveness.obstacles import listed
 from sisgate.routing.endpoints import short_name
-from sisgate.verdict.facts import FleetFacts, Link, MetError, ProviderFacts, RecentCall
+from sisgate.verdict.facts import FleetFacts, Link, ProviderFacts
+from sisgate.verdict.failed_calls import FailedCalls, current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.parts import FEWEST, failing_parts, newest, where
 
 PARTLY = 0.2
 """The share of failed calls from which on a provider is failing in part."""
-
-UNAVAILABLE = "provider_unavailable"
-
-CHECK_WAY_OUT = "Check the workers' way out (DNS, firewall, proxy)."
 
 OTHERS = "other_hosts_that_answer"
 """Evidence: how many hosts have answered since that of the provider gives no answer."""
@@ -32,25 +28,15 @@ THEIR_CERTIFICATE = frozenset({"expired", "wrong_name", "revoked"})
 """Faults of a certificate that only whoever runs the server can mend."""
 
 
-def current_errors(facts: ProviderFacts) -> Sequence[MetError]:
-    """Return the errors of calls that wait, and of jobs that failed since the last good answer."""
-    good = next((each.seconds_ago for each in facts.recent if each.succeeded), None)
-    return [
-        each
-        for each in facts.met
-        if each.seconds_ago is None or good is None or each.seconds_ago <= good
-    ]
-
-
 def failures(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
     """Yield that calls fail although breakers are closed: of some parts, or of all."""
     parts = failing_parts(facts)
     for part, calls in parts.items():
-        failed = _Failed.of(facts, calls, part=part)
+        failed = FailedCalls.of(facts, calls, part=part)
         yield outage_of(facts, fleet, failed, Severity.HARMS)
     if parts:
         return
-    failed = _Failed.of(facts, newest(facts))
+    failed = FailedCalls.of(facts, newest(facts))
     if not failed.count:
         return
     share = failed.count / failed.among
@@ -69,62 +55,7 @@ def breaker_outage(
     facts: ProviderFacts, fleet: FleetFacts, shut: Sequence[BreakerView], severity: Severity
 ) -> Finding:
     """Return that a provider, or some endpoints of it, fails. `shut` are its open breakers."""
-    return outage_of(facts, fleet, _Failed.of(facts, newest(facts), shut), severity)
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """The newest calls of a provider or a part of it, and where those that failed broke off.
-
-    `shut` are the open breakers, of `part` it is None for all. `links` counts the calls that broke
-    off before the provider can have answered.
-    """
-
-    calls: Sequence[RecentCall]
-    links: Counter[Link]
-    errors: Sequence[MetError]
-    shut: Sequence[BreakerView] = ()
-    part: str | None = None
-
-    @classmethod
-    def of(
-        cls,
-        facts: ProviderFacts,
-        calls: Sequence[RecentCall],
-        shut: Sequence[BreakerView] = (),
-        part: str | None = None,
-    ) -> _Failed:
-        errors = [each for each in current_errors(facts) if _is_theirs(each)]
-        links: Counter[Link] = Counter()
-        if part is None:
-            links.update(each.link for each in errors if each.link is not Link.ANSWER)
-        return cls(calls, links, errors, shut, part)
-
-    @property
-    def answered(self) -> int:
-        return sum(1 for each in self.calls if each.failed and each.status is not None)
-
-    @property
-    def silent(self) -> int:
-        return sum(1 for each in self.calls if each.status is None)
-
-    @property
-    def count(self) -> int:
-        return self.answered + self.silent + self.links.total()
-
-    @property
-    def among(self) -> int:
-        return len(self.calls) + self.links.total()
-
-    def message_at(self, link: Link) -> str:
-        """Return what the newest call said that broke off at a link."""
-        found = next((each.message for each in self.errors if each.link is link), "")
-        return found.rstrip(".")
-
-
-def _is_theirs(error: MetError) -> bool:
-    """Return whether the provider, or the way to it, failed a call."""
-    return error.code == UNAVAILABLE or (error.code == "throttled" and error.link is Link.TOKEN)
+    return outage_of(facts, fleet, FailedCalls.of(facts, newest(facts), shut), severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +70,7 @@ class _Explanation:
 
 
 def outage_of(
-    facts: ProviderFacts, fleet: FleetFacts, failed: _Failed, severity: Severity
+    facts: ProviderFacts, fleet: FleetFacts, failed: FailedCalls, severity: Severity
 ) -> Finding:
     """Return that a provider, or a part of it, fails."""
     why = _explained(facts, fleet, failed)
@@ -155,7 +86,7 @@ def outage_of(
     )
 
 
-def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: _Failed) -> _Explanation:
+def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: FailedCalls) -> _Explanation:
     """Follow the chain of a call to where most of them break off."""
     provider, name = Party("provider", facts.name), _name(facts, failed)
     ask = f"Ask the operator of {facts.name}. What waits goes on by itself once it answers."
@@ -242,58 +173,6 @@ def _other_endpoints_answer(facts: ProviderFacts, shut: Sequence[BreakerView]) -
     return any(each.succeeded and each.endpoint in others for each in newest(facts))
 
 
-def doubt(finding: Finding) -> Finding | None:
-    """Return the other candidate for a finding that is only possible; None for others."""
-    if finding.certainty > Certainty.POSSIBLE or finding.cause != Trouble.PROVIDER_UNREACHABLE:
-        return None
-    why = "" if finding.evidence[OTHERS] else " (no other host has answered since)"
-    return Finding(
-        Trouble.NETWORK_DOWN,
-        Party("fleet"),
-        finding.severity,
-        Certainty.POSSIBLE,
-        f"our own network does not let us out{why}",
-        CHECK_WAY_OUT,
-        finding.evidence,
-        finding.provider,
-    )
-
-
-def together(found: Sequence[Finding], fleet: FleetFacts) -> list[Finding]:
-    """Return findings, first that several providers cannot be reached at once where that is so.
-
-    It stands for the doubt about each of them.
-    """
-    several = [
-        each
-        for each in found
-        if each.cause == Trouble.PROVIDER_UNREACHABLE
-        and each.certainty is Certainty.POSSIBLE
-        and not each.evidence[OTHERS]
-    ]
-    if len({each.provider for each in several}) < 2:
-        return list(found)
-    names = list(dict.fromkeys(each.provider or "" for each in several))
-    hosts = {each.host for each in fleet.providers if each.name in names}
-    shared = f", or {hosts.pop()}, the host of all of them, is down" if len(hosts) == 1 else ""
-    whole = Finding(
-        Trouble.NETWORK_DOWN,
-        Party("fleet"),
-        max(each.severity for each in several),
-        Certainty.POSSIBLE,
-        f"{len(names)} providers cannot be reached at once ({listed(names)}), and no other host "
-        f"has answered since: our own network does not let us out{shared}",
-        CHECK_WAY_OUT,
-        {"providers": names},
-    )
-    others = [
-        each
-        for each in found
-        if each.cause != Trouble.NETWORK_DOWN or each.certainty > Certainty.POSSIBLE
-    ]
-    return [whole, *others]
-
-
 def _less_certain(finding: Finding, severity: Severity) -> Finding:
     certainty = Certainty.POSSIBLE
     if finding.certainty is Certainty.CERTAIN:
@@ -301,7 +180,7 @@ def _less_certain(finding: Finding, severity: Severity) -> Finding:
     return replace(finding, severity=min(severity, finding.severity), certainty=certainty)
 
 
-def _evidence(facts: ProviderFacts, fleet: FleetFacts, failed: _Failed) -> dict[str, object]:
+def _evidence(facts: ProviderFacts, fleet: FleetFacts, failed: FailedCalls) -> dict[str, object]:
     return {
         **({"part": failed.part} if failed.part else {}),
         "calls": failed.among,
@@ -323,18 +202,18 @@ def _evidence(facts: ProviderFacts, fleet: FleetFacts, failed: _Failed) -> dict[
     }  # fmt: skip
 
 
-def _share(failed: _Failed) -> str:
+def _share(failed: FailedCalls) -> str:
     count = sum(1 for each in failed.calls if each.failed)
     calls = len(failed.calls)
     return f"{count} of the last {calls} calls" if calls > 1 else "the last call"
 
 
-def _told(failed: _Failed, link: Link) -> str:
+def _told(failed: FailedCalls, link: Link) -> str:
     """Return the message of the newest call that broke off there, as part of a sentence."""
     return inside(failed.message_at(link).removeprefix("The provider could not be reached. "))
 
 
-def _tls(failed: _Failed) -> str:
+def _tls(failed: FailedCalls) -> str:
     name = next((each.tls for each in failed.errors if each.tls), "")
     return TlsFault.__members__.get((name or "").upper(), TlsFault.FAILED).value
 
@@ -353,7 +232,7 @@ def _state_of(facts: ProviderFacts, shut: Sequence[BreakerView], now: datetime) 
     return f"; its breaker is {shut[0].state.value}, and one call probes it {when}"
 
 
-def _name(facts: ProviderFacts, failed: _Failed) -> str:
+def _name(facts: ProviderFacts, failed: FailedCalls) -> str:
     if failed.shut and len(failed.shut) < len(facts.breakers):
         return f"{', '.join(short_name(each.endpoint) for each in failed.shut)} of {facts.name}"
     return facts.name

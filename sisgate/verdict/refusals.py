@@ -9,8 +9,8 @@ from sisgate.domain.figures import counted, duration
 from sisgate.domain.sentences import inside
 from sisgate.liveness.obstacles import listed
 from sisgate.verdict.facts import FailedSync, KeyStanding, ProviderFacts, RecentCall
+from sisgate.verdict.failed_calls import current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.outages import current_errors
 from sisgate.verdict.parts import FEWEST, newest
 
 NEARLY_ALL = 0.8

@@ -1,0 +1,64 @@
+"""Doubts whether a provider is away, or our own network. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sisgate.liveness.obstacles import listed
+from sisgate.verdict.facts import FleetFacts
+from sisgate.verdict.finding import Certainty, Finding, Party, Trouble
+from sisgate.verdict.outages import OTHERS
+
+CHECK_WAY_OUT = "Check the workers' way out (DNS, firewall, proxy)."
+
+
+def doubt(finding: Finding) -> Finding | None:
+    """Return the other candidate for a finding that is only possible; None for others."""
+    if finding.certainty > Certainty.POSSIBLE or finding.cause != Trouble.PROVIDER_UNREACHABLE:
+        return None
+    why = "" if finding.evidence[OTHERS] else " (no other host has answered since)"
+    return Finding(
+        Trouble.NETWORK_DOWN,
+        Party("fleet"),
+        finding.severity,
+        Certainty.POSSIBLE,
+        f"our own network does not let us out{why}",
+        CHECK_WAY_OUT,
+        finding.evidence,
+        finding.provider,
+    )
+
+
+def together(found: Sequence[Finding], fleet: FleetFacts) -> list[Finding]:
+    """Return findings, first that several providers cannot be reached at once where that is so.
+
+    It stands for the doubt about each of them.
+    """
+    several = [
+        each
+        for each in found
+        if each.cause == Trouble.PROVIDER_UNREACHABLE
+        and each.certainty is Certainty.POSSIBLE
+        and not each.evidence[OTHERS]
+    ]
+    if len({each.provider for each in several}) < 2:
+        return list(found)
+    names = list(dict.fromkeys(each.provider or "" for each in several))
+    hosts = {each.host for each in fleet.providers if each.name in names}
+    shared = f", or {hosts.pop()}, the host of all of them, is down" if len(hosts) == 1 else ""
+    whole = Finding(
+        Trouble.NETWORK_DOWN,
+        Party("fleet"),
+        max(each.severity for each in several),
+        Certainty.POSSIBLE,
+        f"{len(names)} providers cannot be reached at once ({listed(names)}), and no other host "
+        f"has answered since: our own network does not let us out{shared}",
+        CHECK_WAY_OUT,
+        {"providers": names},
+    )
+    others = [
+        each
+        for each in found
+        if each.cause != Trouble.NETWORK_DOWN or each.certainty > Certainty.POSSIBLE
+    ]
+    return [whole, *others]
