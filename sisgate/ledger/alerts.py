@@ -184,19 +184,17 @@ def waiting_by_channel(
 
     Only the oldest message of a channel is tried, so no other has an error.
     """
-    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
     query = select(
         AlertMessage.channel, func.count(), func.min(AlertMessage.created_at),
         func.max(AlertMessage.error),
     )  # fmt: skip
-    by_channel = query.where(waiting).group_by(AlertMessage.channel)
+    by_channel = query.where(_waiting()).group_by(AlertMessage.channel)
     return session.execute(by_channel.order_by(AlertMessage.channel)).all()
 
 
 def undelivered(session: Session) -> Sequence[Row[str, list[Any]]]:
     """Return channels and alerts of the messages that are not sent yet, oldest first."""
-    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
-    query = select(AlertMessage.channel, AlertMessage.alerts).where(waiting)
+    query = select(AlertMessage.channel, AlertMessage.alerts).where(_waiting())
     return session.execute(query.order_by(AlertMessage.id)).all()
 
 

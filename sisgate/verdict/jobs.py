@@ -55,10 +55,8 @@ def _waiting(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -
     if job.retry_in_seconds:
         yield from _retry(job, found)
         return
-    waiting = AppBacklog(job.app, {job.priority: 1}, job.age_seconds)
-    quota = list(quota_of(replace(provider, backlog=[waiting])))
-    yield from quota
-    if quota:
+    if quota := _quota(job, provider):
+        yield quota
         return
     if job.retry_in_seconds is not None:
         yield from _retry(job, found)
@@ -239,6 +237,11 @@ def _quota_before(job: JobFacts, facts: ProviderFacts) -> Finding | None:
     """Return that the quota was used up when a job expired, if it is still, and it was lately."""
     if job.tried or (job.ended_seconds_ago or 0.0) > RECENT_SECONDS:
         return None
+    return _quota(job, facts)
+
+
+def _quota(job: JobFacts, facts: ProviderFacts) -> Finding | None:
+    """Return that the quota is used up for a call of its priority."""
     waiting = AppBacklog(job.app, {job.priority: 1}, job.age_seconds)
     return next(quota_of(replace(facts, backlog=[waiting])), None)
 
