@@ -34,6 +34,7 @@ from sisgate.web.routers import (
     jobs,
     keys,
     operations,
+    orders,
     persons,
     providers,
     sla,
@@ -44,8 +45,8 @@ from sisgate.web.routers import (
 from sisgate.web.waiting import WaitingRequests
 
 ROOMS = (
-    jobs, datasets, providers, controls, keys, configuration, tokens, webhooks, operations, sla,
-    audit, persons, verdicts, alerts, error_patterns, health,
+    orders, jobs, datasets, providers, controls, keys, configuration, tokens, webhooks, operations,
+    sla, audit, persons, verdicts, alerts, error_patterns, health,
 )  # fmt: skip
 """The modules with routes, in the order of the OpenAPI document."""
 
