@@ -69,9 +69,13 @@ def service(stack: Stack, flower: FlowerPages) -> Iterator[WebService]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The Chromium of this machine, without a window."""
+    """The Chromium of this machine, without a window.
+
+    It ends with the file: as long as Playwright runs, its event loop runs in this thread, and
+    whatever test comes next could not start one.
+    """
     found = subprocess.run([str(FIND)], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     with sync_playwright() as playwright:

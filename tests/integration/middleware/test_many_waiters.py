@@ -48,5 +48,5 @@ def test_two_hundred_wait_on_one_subscription_and_all_are_answered(
         assert len(subscribed.splitlines()) == 1, subscribed
         assert threading.active_count() - before <= THREADS + 2
         with Caller(installation):
-            answers = [caller.recv(100) for caller in callers]
-    assert {answer[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
+            answers = [caller.makefile("rb").read() for caller in callers]
+    assert [answer for answer in answers if not answer.startswith(b"HTTP/1.1 200 OK")] == []

@@ -12,13 +12,13 @@ from testbed.console_visitor import ConsoleVisitor
 from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
 
-NOW = datetime.now(UTC)
 URL_MISSING = "its URL is not here"
 
 
 @pytest.fixture
 def flapping(gateway: Gateway) -> Gateway:
     """A gateway with an alert that flaps, about a held sync, and a channel that cannot be told."""
+    now = datetime.now(UTC)
     channels = {"pager": {"url_env": "TEST_PAGER_URL"}}
     plan = gateway.configuration.plan_edit("twin", {"limit": "7/h"})
     document = {**plan.document, "alerts": {"channels": channels}}
@@ -28,14 +28,14 @@ def flapping(gateway: Gateway) -> Gateway:
             Alert(
                 id="al_1", rule="held-sync", subject="lincoln 3f8a", provider="lincoln",
                 state="firing", severity="warning", cause="sync_held", culprit="", message="held",
-                remedy="", evidence={"job": "3f8a", "broke_off": {"connection": 1}}, since=NOW,
-                seen_at=NOW, changed_at=NOW, flaps=1, told="resolved", told_at=NOW, channels=[],
+                remedy="", evidence={"job": "3f8a", "broke_off": {"connection": 1}}, since=now,
+                seen_at=now, changed_at=now, flaps=1, told="resolved", told_at=now, channels=[],
             )
         )  # fmt: skip
         session.add(
             AlertMessage(
                 channel="pager", title="t", body="b", severity="info", alerts=["al_1"],
-                created_at=NOW, state="waiting", not_before=NOW, error=URL_MISSING,
+                created_at=now, state="waiting", not_before=now, error=URL_MISSING,
             )
         )  # fmt: skip
     return gateway
