@@ -38,7 +38,7 @@ def turn(item: pytest.Item) -> int:
 def stack_of(item: pytest.Item) -> str:
     """Return which stack a test shares with other files, '' for none.
 
-    Each worker that runs one of them starts that stack, and keeps it to the end.
+    The worker that runs them starts that stack, and ends it when it leaves their folder.
     """
     if item.path.is_relative_to(TESTS / "browser"):
         return "browser"

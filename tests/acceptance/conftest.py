@@ -96,7 +96,7 @@ def _running_stack(folder: Path, sandbox: SandboxProcess, database_url: str) -> 
         redis.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sqlite_stack(
     tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess
 ) -> Iterator[Stack]:
@@ -106,7 +106,7 @@ def sqlite_stack(
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgres_stack(
     tmp_path_factory: pytest.TempPathFactory,
     sandbox: SandboxProcess,

@@ -39,7 +39,7 @@ CONSOLE_FOR_FLOWER = "https://console.example"
 Visit = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Redis, a worker, beat, and two simulated districts."""
     folder, redis = tmp_path_factory.mktemp("stack"), RedisServer()
@@ -57,7 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         redis.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(stack: Stack, flower: FlowerPages) -> Iterator[WebService]:
     """The web service, which requires tokens."""
     web = stack.settings.web.model_copy(update={"limit": "100000/m"})
@@ -146,7 +146,7 @@ def _note(trouble: list[str], message: ConsoleMessage) -> None:
         trouble.append(message.text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def flower(stack: Stack) -> FlowerPages:
     """Flower on the same fleet, as it starts without any option of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:

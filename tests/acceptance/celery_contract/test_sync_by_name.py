@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,34 +83,31 @@ def test_a_second_delivery_does_nothing_more(postgres_stack: Stack) -> None:
     assert postgres_stack.gateway.jobs.status(task_id).calls_made == 1
 
 
-@pytest.mark.parametrize(
-    ("message", "said"),
-    [
-        ({"kwargs": {"provider": "nobody", "resource": "orgs"}}, "No provider 'nobody'"),
-        ({"kwargs": {"provider": NAME, "resource": "cafeteria"}}, "no resource 'cafeteria'"),
-        ({"kwargs": {"provider": NAME, "resource": "orgs", "priority": "now"}}, "priority is one"),
-        ({"kwargs": {"provider": NAME, "resource": "orgs", "mode": "quick"}}, "mode is one of"),
-        ({"kwargs": {"provider": NAME, "resource": "orgs", "speed": 9}}, "speed"),
-        ({"kwargs": {"provider": 5, "resource": ["orgs"]}}, "provider"),
-        ({"kwargs": {"provider": NAME, "resource": "orgs", "timeout": "soon"}}, "timeout"),
-        ({"kwargs": {"provider": NAME, "resource": "orgs", "timeout": -1}}, "timeout"),
-        ({"kwargs": {"provider": NAME, "resource": "orgs", "app": None}}, "app"),
-        ({"kwargs": {"provider": NAME, "resource": "o\0rgs\ud800" * 99}}, "no resource"),
-        ({"kwargs": {"provider": NAME}}, "resource"),
-        ({"args": []}, "provider"),
-        ({"args": [NAME, "orgs", "high", 4]}, "by name"),
-    ],
+WRONG: Sequence[tuple[dict[str, Any], str]] = (
+    ({"kwargs": {"provider": "nobody", "resource": "orgs"}}, "No provider 'nobody'"),
+    ({"kwargs": {"provider": NAME, "resource": "cafeteria"}}, "no resource 'cafeteria'"),
+    ({"kwargs": {"provider": NAME, "resource": "orgs", "priority": "now"}}, "priority is one"),
+    ({"kwargs": {"provider": NAME, "resource": "orgs", "mode": "quick"}}, "mode is one of"),
+    ({"kwargs": {"provider": NAME, "resource": "orgs", "speed": 9}}, "speed"),
+    ({"kwargs": {"provider": 5, "resource": ["orgs"]}}, "provider"),
+    ({"kwargs": {"provider": NAME, "resource": "orgs", "timeout": "soon"}}, "timeout"),
+    ({"kwargs": {"provider": NAME, "resource": "orgs", "timeout": -1}}, "timeout"),
+    ({"kwargs": {"provider": NAME, "resource": "orgs", "app": None}}, "app"),
+    ({"kwargs": {"provider": NAME, "resource": "o\0rgs\ud800" * 99}}, "no resource"),
+    ({"kwargs": {"provider": NAME}}, "resource"),
+    ({"args": []}, "provider"),
+    ({"args": [NAME, "orgs", "high", 4]}, "by name"),
 )
-def test_wrong_arguments_are_a_failed_job_that_says_why(
-    postgres_stack: Stack, message: dict[str, Any], said: str
-) -> None:
+"""Messages, and what the error of each says."""
+
+
+def test_wrong_arguments_are_a_failed_job_that_says_why(postgres_stack: Stack) -> None:
     """The asker has nothing but the id, so the reason is found under it."""
-    (task_id,) = order(postgres_stack, message)
-    status = ended(postgres_stack, task_id)
-    assert status.state == "failed"
-    assert status.error is not None
-    assert said in status.error["message"]
-    assert status.calls_made == 0
+    task_ids = order(postgres_stack, *(message for message, _ in WRONG))
+    for task_id, (message, said) in zip(task_ids, WRONG, strict=True):
+        status = ended(postgres_stack, task_id)
+        assert (status.state, status.calls_made) == ("failed", 0), message
+        assert said in (status.error or {})["message"]
 
 
 def test_the_same_key_is_the_same_job(sqlite_stack: Stack) -> None:
@@ -165,30 +163,24 @@ def test_a_job_is_cancelled_by_name(sqlite_stack: Stack) -> None:
         sqlite_stack.gateway.providers.control(NAME).resume(actor="ana")
 
 
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("link", "takes no link:"),
-        ("link_error", "takes no link_error:"),
-        ("chain", "takes no chain:"),
-        ("countdown", "takes no eta or countdown:"),
-    ],
-)
-def test_what_a_message_asks_for_beside_its_sync_is_refused(
-    sqlite_stack: Stack, option: str, said: str
-) -> None:
+def test_what_a_message_asks_for_beside_its_sync_is_refused(sqlite_stack: Stack) -> None:
     """A callback would be sent with the rights of the fleet: the limit stays as it is."""
     raised = {
         "task": "sisgate.limits.set",
         "kwargs": {"provider": NAME, "limit": "1/d"},
         "options": {"queue": "sisgate"},
     }
-    asked = 9 if option == "countdown" else raised if option.startswith("link") else [raised]
-    (task_id,) = order(sqlite_stack, {"args": [NAME, "orgs"], option: asked})
-    status = ended(sqlite_stack, task_id)
-    assert status.state == "failed"
-    assert said in (status.error or {})["message"]
-    (marker,) = order(sqlite_stack, {"args": [NAME, "orgs"]})
+    asked = {"link": raised, "link_error": raised, "chain": [raised], "countdown": 9}
+    *task_ids, marker = order(
+        sqlite_stack,
+        *({"args": [NAME, "orgs"], option: what} for option, what in asked.items()),
+        {"args": [NAME, "orgs"]},
+    )
+    for task_id, option in zip(task_ids, asked, strict=True):
+        status = ended(sqlite_stack, task_id)
+        assert status.state == "failed"
+        name = "eta or countdown" if option == "countdown" else option
+        assert f"takes no {name}:" in (status.error or {})["message"]
     assert ended(sqlite_stack, marker).state == "done"
     with sqlite_stack.gateway.context.database.read() as session:
         assert controls.windows_of(controls.get(session, NAME)) is None

@@ -1,4 +1,4 @@
-"""The `sisgate` command as a user runs it: its own process, its own data folder."""
+"""The `sisgate` command as a user runs it, on its own data folder."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from testbed.command_line import typed
 from testbed.stack import PATIENCE_SECONDS, wait_until
 
 SISGATE = (sys.executable, "-m", "sisgate.cli")
+SERVERS = {"serve", "up"}
+"""Commands that go on until somebody ends them."""
 
 
 class Command:
-    """Runs `sisgate` on one data folder, and starts and stops `sisgate up` there."""
+    """Runs `sisgate` on one data folder, and starts and stops `sisgate up` there.
+
+    A command runs within this process, unless it serves or `program` says what to start.
+    """
 
     def __init__(
-        self, folder: Path, config: str | None = None, *, program: Sequence[str] = SISGATE
+        self, folder: Path, config: str | None = None, *, program: Sequence[str] = ()
     ) -> None:
         self.folder = folder
         self._program = program
@@ -45,21 +51,32 @@ class Command:
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run one command and check its exit code."""
-        ended = subprocess.run(
-            [*self._program, "--data-dir", str(self.folder), *words],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS * 2,
-            cwd=self.folder.parent,
-            env={**self.environment, **(environment or {})},
-            check=False,
+        everything = {**self.environment, **(environment or {})}
+        all_words = ("--data-dir", str(self.folder), *words)
+        ended = (
+            self._run(all_words, stdin, everything)
+            if self._program or SERVERS.intersection(words[:1])
+            else typed(all_words, folder=self.folder.parent, environment=everything, stdin=stdin)
         )
         assert ended.returncode == code, (
             f"{words}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
         )
         assert "Traceback" not in ended.stderr
         return ended
+
+    def _run(
+        self, words: Sequence[str], stdin: str, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*(self._program or SISGATE), *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS * 2,
+            cwd=self.folder.parent,
+            env=environment,
+            check=False,
+        )
 
     def json(self, *words: str, code: int = 0, **more: Any) -> Any:
         """Run a command with `--json` and return what it wrote: one value, and nothing else."""
@@ -71,9 +88,10 @@ class Command:
         Without the HTTP service, unless the words ask for it.
         """
         words = (*words, *(() if "--web" in words else ("--no-web",)))
+        program = self._program or SISGATE
         with (self.folder.parent / "up.log").open("a") as log:
             self._up = subprocess.Popen(
-                [*self._program, "--data-dir", str(self.folder), "up", "--json", *words],
+                [*program, "--data-dir", str(self.folder), "up", "--json", *words],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -21,7 +21,7 @@ def sandbox_toml(sandbox: SandboxProcess) -> str:
     return configuration({name: sandbox.districts[name] for name in NAMES}, {})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess) -> Iterator[Command]:
     """A stack that runs, with the keys of its providers and one synced dataset."""
     folder = tmp_path_factory.mktemp("cli") / "data"
