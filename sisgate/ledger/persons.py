@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.orm import Session
 
+from sisgate.clock import Clock, poll_until
 from sisgate.domain.records import Row
 from sisgate.ledger import sightings
 from sisgate.ledger.database import Database
@@ -31,6 +32,9 @@ from sisgate.ledger.schema import Base, Call, Change, Job, Record, Response
 from sisgate.ledger.statements import change
 
 CHUNK = 500
+
+COMPACT_SECONDS = 10.0
+"""How long overwriting freed space is tried again while others write the file's log back."""
 
 TABLES: Sequence[Table] = Base.metadata.sorted_tables
 """All tables of the ledger."""
@@ -127,8 +131,10 @@ def anonymise_changes(session: Session, record: Record, pseudonym: str) -> int:
     return change(session, update(Change).where(*theirs).values(anonymous))
 
 
-def compact(database: Database) -> bool | None:
+def compact(database: Database, clock: Clock) -> bool | None:
     """Overwrite what was freed in a SQLite file; return whether that could be done now.
+
+    Waits some seconds for others that use the file.
 
     None on PostgreSQL, whose VACUUM does it in its own time.
     """
@@ -140,12 +146,16 @@ def compact(database: Database) -> bool | None:
         # VACUUM writes the file anew, without what is deleted; then the log is truncated.
         cursor.execute("PRAGMA secure_delete=ON")
         cursor.execute("VACUUM")
-        busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+        def truncated() -> bool:
+            # Against another checkpoint, SQLite does not wait by itself.
+            return not cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+        return poll_until(truncated, clock=clock, timeout_seconds=COMPACT_SECONDS)
     except sqlite3.OperationalError:
         return False
     finally:
         connection.close()
-    return not busy
 
 
 def _contains(column: Any, words: str) -> ColumnElement[bool]:

@@ -168,7 +168,7 @@ class Erasure:
                 session, now, "erase", target.pseudonym, actor, reason,
                 phase="end", counts=dict(done), suppressed=suppress,
             )  # fmt: skip
-        compacted = persons.compact(self._database)
+        compacted = persons.compact(self._database, self._clock)
         with self._database.read() as session:
             suppressed = target.digest in access.suppressed(session, self._provider)
             left = find_residual_data(session, target.person, target.matcher)

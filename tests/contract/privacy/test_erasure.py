@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +19,7 @@ from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import InvalidState, UnknownPerson, UsageError
-from sisgate.ledger import acceptance, access, audit_log, datasets, jobs, records
+from sisgate.ledger import acceptance, access, audit_log, datasets, jobs, persons, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal, Base, Call, Job, Record, Response
 from sisgate.privacy import suppression
@@ -399,3 +401,36 @@ def test_the_bytes_are_gone_from_the_file_too(database: Database) -> None:
     database.dispose()
     assert found
     assert [n for n in (ADA, GIVEN, FAMILY, MAIL) if n.encode() in found] == []
+
+
+CHECKPOINTER = """
+import fcntl, sys
+shared = open(sys.argv[1], "r+b")
+fcntl.lockf(shared, fcntl.LOCK_EX, 1, 121)  # WAL_CKPT_LOCK, see "walformat" in SQLite's docs
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_freed_space_is_overwritten_after_the_checkpoint_of_another_process(
+    database: Database,
+) -> None:
+    """SQLite itself does not wait for it."""
+    write(database, [ada()])
+    shared = f"{database.engine.url.database}-shm"
+    other = subprocess.Popen(
+        [sys.executable, "-c", CHECKPOINTER, shared], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+    class UntilItEnds(ManualClock):
+        def sleep(self, seconds: float) -> None:
+            other.communicate()
+            super().sleep(seconds)
+
+    with other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        clock = UntilItEnds()
+        assert persons.compact(database, clock) is True
+    assert clock.monotonic() > 0
