@@ -99,10 +99,11 @@ class Presenter:
 
     @contextmanager
     def progress(self, *, is_shown: bool = True) -> Iterator[Progress]:
-        """Show progress bars on stderr until the context ends."""
+        """Show progress bars until the context ends, on stderr, or below results on a terminal."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         is_off = not (is_shown and self.is_live)
-        with Progress(*columns, console=self.err, disable=is_off) as bars:
+        console = self.out if self.out.is_terminal else self.err
+        with Progress(*columns, console=console, disable=is_off) as bars:
             yield bars
 
 

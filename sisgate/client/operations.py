@@ -164,9 +164,12 @@ class HttpDiagnosis:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def run(self, *, probe: bool = False) -> Iterator[DiagnosticResult]:
+    def run(
+        self, provider: str | None = None, *, probe: bool = False
+    ) -> Iterator[DiagnosticResult]:
         """Yield the results, which come all at once; see `Diagnosis.run`."""
-        checked = self._connection.post("/v1/diagnosis", {"probe": probe}, silence=CHECK_SECONDS)
+        order = {"provider": provider, "probe": probe}
+        checked = self._connection.post("/v1/diagnosis", order, silence=CHECK_SECONDS)
         yield from value_of(list[DiagnosticResult], checked["checks"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +12,10 @@ from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.formats import counted
 from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import MaybeProvider
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Facts
-from sisgate.errors import ConfigurationError, SisgateError
+from sisgate.errors import ConfigurationError, SisgateError, UnknownProvider
 from sisgate.settings.files import sample_file
 from sisgate.start_up import require_extras
 
@@ -25,33 +27,34 @@ app = Commands()
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
+MOST_OK = 100
+"""How many checks that are ok are shown; with thousands of providers, the rest is counted."""
 
-@app.add("sisgate doctor", "sisgate doctor --probe --json", panel="Look")
+
+@app.add("sisgate doctor", "sisgate doctor lincoln", "sisgate doctor --probe --json", panel="Look")
 def doctor(
     invocation: Invocation,
+    provider: MaybeProvider = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Also make one call to each provider (one permit each).")
     ] = False,
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens. Exits with 1 on a failure."""
-    from sisgate.gateway import DiagnosticResult
-
     require_extras("sisgate doctor", "worker")
     output = invocation.output
     findings: list[DiagnosticResult] = []
-    try:
-        for finding in invocation.gateway.diagnosis.run(probe=probe):
+    well = 0
+    with output.progress() as bars:
+        bar = bars.add_task("checked", total=None)
+        for finding in _findings(invocation, provider, probe=probe):
             findings.append(finding)
-            _show(output, finding)
-    except SisgateError as error:
-        remedy = (
-            "Correct these lines, then run `sisgate doctor` again. Every setting is explained in "
-            f"{sample_file()}."
-            if isinstance(error, ConfigurationError)
-            else None
-        )
-        findings.append(DiagnosticResult("configuration", "fail", str(error), remedy))
-        _show(output, findings[-1])
+            bars.advance(bar)
+            well += finding.grade == "ok"
+            if finding.grade != "ok" or well <= MOST_OK:
+                _show(output, finding)
+        bars.update(bar, total=len(findings))
+    if well > MOST_OK:
+        output.show(Text(f"{well - MOST_OK:,} more are ok; --json lists them.", "dim"))
     count = {grade: sum(f.grade == grade for f in findings) for grade in COLOURS}
     output.json({"ok": not count["fail"], "findings": findings})
     verdict = "All is well." if count["ok"] == len(findings) else (
@@ -60,6 +63,26 @@ def doctor(
     output.show(Text(verdict, "bold"))
     if count["fail"]:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _findings(
+    invocation: Invocation, provider: str | None, *, probe: bool
+) -> Iterator[DiagnosticResult]:
+    """Yield the results; what ends the checks is the last one."""
+    from sisgate.gateway import DiagnosticResult
+
+    try:
+        yield from invocation.gateway.diagnosis.run(provider, probe=probe)
+    except UnknownProvider:
+        raise
+    except SisgateError as error:
+        remedy = (
+            "Correct these lines, then run `sisgate doctor` again. Every setting is explained in "
+            f"{sample_file()}."
+            if isinstance(error, ConfigurationError)
+            else None
+        )
+        yield DiagnosticResult("configuration", "fail", str(error), remedy)
 
 
 def _show(output: Presenter, finding: DiagnosticResult) -> None:

@@ -8,8 +8,9 @@ from sisgate.access.policy import Action
 from sisgate.credentials.vault import Vault
 from sisgate.errors import SisgateError
 from sisgate.gateway.core import Core
-from sisgate.gateway.diagnosis import fleet, servers
+from sisgate.gateway.diagnosis import fleet, providers, servers
 from sisgate.gateway.diagnosis.result import DiagnosticResult
+from sisgate.gateway.hold import Hold
 from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.requests import Requests
 from sisgate.settings import ProviderConfig
@@ -25,16 +26,20 @@ class Diagnosis:
         self._core = core
         self._requests = requests
 
-    def run(self, *, probe: bool = False) -> Iterator[DiagnosticResult]:
+    def run(
+        self, provider: str | None = None, *, probe: bool = False
+    ) -> Iterator[DiagnosticResult]:
         """Yield the results one by one, because a provider may take seconds to respond.
 
-        With `probe`, makes one call to each provider, at the cost of a permit. A check that fails
-        is a result, too; raises only `AccessDenied`, and `ConfigurationError` without the extra
-        `worker`.
+        Asks all providers, or only one; of thousands, as many as a minute allows. With `probe`,
+        makes one call to each provider, at the cost of a permit. A check that fails is a result,
+        too; raises only `AccessDenied`, `UnknownProvider`, and `ConfigurationError` without the
+        extra `worker`.
         """
         core = self._core
         core.require_unless_local(Action.ADMINISTER)
         require_extras("A diagnosis", "worker")
+        only = None if provider is None else core.provider(provider)
         yield servers.configuration(core)
         yield servers.data_folder(core)
         has_ledger = has_redis = False
@@ -56,11 +61,15 @@ class Diagnosis:
         yield result
         if vault is None or not has_ledger:
             return
-        for config in core.configuration.current().providers.values():
-            yield from self._provider(config, vault, probe=probe and has_redis)
+        known = core.configuration.current().providers.values()
+        asked = list(known) if only is None else [only]
+        is_probed = probe and has_redis
+        yield from providers.ask_each(
+            core, asked, lambda config, hold: self._provider(config, hold, vault, probe=is_probed)
+        )
 
     def _provider(
-        self, config: ProviderConfig, vault: Vault, *, probe: bool
+        self, config: ProviderConfig, hold: Hold | None, vault: Vault, *, probe: bool
     ) -> Iterator[DiagnosticResult]:
         # It needs the HTTP client, which apps that only enqueue lack.
         from sisgate.gateway.diagnosis import provider
@@ -73,7 +82,7 @@ class Diagnosis:
             yield from provider.expiring_keys(self._core, config)
         if works:
             yield from provider.endpoints(config, self._core.clock)
-            yield from provider.hold(self._core, config)
+            yield from provider.held(config, hold)
             if probe:
                 yield self._probe(config)
 

@@ -10,16 +10,10 @@ from sisgate.credentials.token_endpoint import fetch_token
 from sisgate.credentials.vault import Vault
 from sisgate.domain.moments import local_time
 from sisgate.domain.states import KeyState
-from sisgate.errors import (
-    BrokerUnavailable,
-    ConfigurationError,
-    CredentialError,
-    ProviderUnavailable,
-    SisgateError,
-)
-from sisgate.gateway.availability import hold_of
+from sisgate.errors import ConfigurationError, CredentialError, ProviderUnavailable, SisgateError
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
+from sisgate.gateway.hold import Hold
 from sisgate.ledger.keys import list_keys, usable_keys
 from sisgate.ledger.schema import Key
 from sisgate.settings import ProviderConfig
@@ -125,12 +119,8 @@ def endpoints(config: ProviderConfig, clock: Clock) -> Iterator[DiagnosticResult
         transport.close()
 
 
-def hold(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResult]:
+def held(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:
     """Yield a result if a provider takes no calls now."""
-    try:
-        current = hold_of(core.context, config)
-    except BrokerUnavailable:
-        return  # another check reports it
-    if current is not None:
-        what = f"takes no calls: {current.explanation(config.name)}"
+    if hold is not None:
+        what = f"takes no calls: {hold.explanation(config.name)}"
         yield DiagnosticResult(config.name, "warn", what)

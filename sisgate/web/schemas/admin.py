@@ -132,8 +132,9 @@ class RequeuedDocument(Document):
 
 
 class DiagnosisOrder(OrderDocument):
-    """`probe`: also make one call to each provider, at the cost of a permit."""
+    """`provider`: ask only that one. `probe`: also make a call to each, at the cost of a permit."""
 
+    provider: Annotated[str | None, Field(max_length=63)] = None
     probe: bool = False
 
 

@@ -113,3 +113,11 @@ def test_an_installation_is_checked(world: World) -> None:
     assert {each.grade for each in checks} <= {"ok", "warn", "fail"}
     assert all(each.what for each in checks)
     assert all(each.remedy for each in checks if each.grade == "fail")
+
+
+def test_one_provider_is_asked(world: World) -> None:
+    """Of its own, whatever else there is; one that is not configured is an error."""
+    checks = list(world.admin.diagnosis.run(NAME))
+    assert {each.subject for each in checks if "endpoint" in each.subject} == {f"{NAME} endpoint"}
+    with pytest.raises(UnknownProvider):
+        list(world.admin.diagnosis.run("nowhere"))

@@ -1,0 +1,66 @@
+"""Doctor asks many providers at once, the most suspicious ones first, for a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Barrier
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.context import Context
+from sisgate.gateway.core import Core
+from sisgate.gateway.diagnosis import providers
+from sisgate.gateway.diagnosis.providers import Check, ask_each
+from sisgate.gateway.diagnosis.result import DiagnosticResult
+from sisgate.gateway.hold import Hold
+from sisgate.settings import ProviderConfig
+from testbed.clock import ManualClock
+
+
+def asked(gateway: Gateway, check: Check, clock: ManualClock | None = None) -> list[str]:
+    """Ask all providers; return the subjects of the results."""
+    context = Context(gateway.settings, clock=clock, database=gateway.context.database)
+    configs = list(gateway.settings.providers.values())
+    return [each.subject for each in ask_each(Core(context), configs, check)]
+
+
+def well(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:
+    """Yield the name of a provider, and whether it is held."""
+    yield DiagnosticResult(f"{config.name}, {hold.reason}" if hold else config.name, "ok", "asked")
+
+
+def test_the_most_suspicious_providers_are_asked_first(
+    gateway: Gateway, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hold before work before nothing. Those for whom there is no time are counted."""
+    gateway.providers.control("twin").pause(actor="ada")
+    gateway.enqueue_request("open", "GET", "/orgs")
+    assert asked(gateway, well) == ["twin, paused", "open", "lincoln"]
+
+    def slowly(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:
+        clock.advance(providers.SECONDS / 2)
+        yield from well(config, hold)
+
+    monkeypatch.setattr(providers, "THREADS", 1)
+    assert asked(gateway, slowly, clock) == ["twin, paused", "open", "providers"]
+
+
+def test_providers_are_asked_at_once(gateway: Gateway) -> None:
+    """One that takes its time holds up no other."""
+    barrier = Barrier(3)
+
+    def together(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:
+        barrier.wait(30)
+        yield from well(config, hold)
+
+    assert asked(gateway, together) == ["lincoln", "open", "twin"]
+
+
+def test_how_many_were_not_asked_is_said(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to do about it."""
+    monkeypatch.setattr(providers, "SECONDS", 0.0)
+    last = list(gateway.diagnosis.run())[-1]
+    assert (last.subject, last.grade) == ("providers", "warn")
+    assert last.what.startswith("3 of 3 were not asked within 0 s")
+    assert last.remedy == "`sisgate doctor PROVIDER` asks one."
