@@ -146,6 +146,14 @@ def test_the_doctor_finds_a_running_stack_well(running: Command) -> None:
     assert {"redis", "worker", "beat", "skyward key", "powerschool call"} <= subjects
 
 
+def test_the_doctor_asks_one_provider(running: Command) -> None:
+    """Of all providers only that one; a name that nobody has is an error."""
+    findings = running.json("doctor", "skyward")["findings"]
+    asked = {each["subject"].split()[0] for each in findings} & {"skyward", "powerschool"}
+    assert asked == {"skyward"}
+    assert "nowhere" in running("doctor", "nowhere", code=3).stderr
+
+
 def test_the_doctor_names_what_is_missing(command: Command, sandbox: SandboxProcess) -> None:
     """No stack, no key: each with the command that mends it."""
     command("db", "upgrade")

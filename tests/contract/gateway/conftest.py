@@ -95,8 +95,11 @@ def served(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) 
     """The service, built once: to build it takes longer than a test."""
     folder = tmp_path_factory.mktemp("served")
     settings = install(folder, 'access = "tokens"', redis_url=redis_server.url)
-    with WebService(Gateway(settings)) as service:
+    gateway = Gateway(settings)
+    context = gateway.context  # which the service keeps counting requests by
+    with WebService(gateway) as service:
         yield Served(service)
+    context.close()
 
 
 @pytest.fixture(params=["direct", "http", "double"])
