@@ -24,11 +24,14 @@ class PatternNews:
 
 @dataclass(frozen=True)
 class MissedSync:
-    """A dataset that was not read when its schedule said: when that was, and the last time."""
+    """A dataset that was not read when its schedule said: when that was, and the last time.
+
+    `synced_at` is None if it was never read.
+    """
 
     schedule: str
     due: datetime
-    synced_at: datetime
+    synced_at: datetime | None
 
 
 @dataclass(frozen=True)

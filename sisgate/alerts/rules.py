@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from statistics import median
 from typing import Any
 
@@ -11,6 +12,7 @@ from sisgate.alerts.facts import AlertFacts
 from sisgate.domain.alert_states import AlertSeverity
 from sisgate.domain.figures import duration
 from sisgate.domain.priorities import Priority
+from sisgate.domain.recurrence import EPOCH
 from sisgate.liveness.obstacles import listed
 from sisgate.settings.alerts import AlertMetric, AlertRule
 from sisgate.verdict.facts import ProviderFacts
@@ -164,12 +166,18 @@ def _of_missed(
     late = {resource: each for resource, each in missed.items() if resource not in held}
     if not late:
         return
-    first = min(late.values(), key=lambda each: each.synced_at)
-    times = (first.due, first.synced_at)
-    due, read = (duration((facts.fleet.at - at).total_seconds()) for at in times)
+    first = min(late.values(), key=lambda each: each.synced_at or EPOCH)
+    reads = [each.synced_at for each in late.values() if each.synced_at is not None]
+
+    def ago(moment: datetime) -> str:
+        return f"{duration((facts.fleet.at - moment).total_seconds())} ago"
+
+    read = f"last read {ago(min(reads))}" if reads else "never read"
+    if 0 < len(reads) < len(late):
+        read += " or never"
     message = (
         f"{listed(sorted(late))} of {provider.name} {'was' if len(late) == 1 else 'were'} due "
-        f"{due} ago by schedule {first.schedule}, and last read {read} ago"
+        f"{ago(first.due)} by schedule {first.schedule}, and {read}"
     )
     cause, datasets = Trouble.DATA_STALE, sorted(late)
     yield _condition(name, rule, provider.name, cause, message, datasets=datasets)

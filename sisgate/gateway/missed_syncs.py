@@ -10,6 +10,7 @@ from sisgate.alerts.facts import MissedSync
 from sisgate.domain.recurrence import Occurrences, offset_in
 from sisgate.gateway.core import Core
 from sisgate.ledger import datasets
+from sisgate.ledger.job_search import app_of
 from sisgate.settings.fleet import ScheduleConfig
 
 Missed = Mapping[str, Mapping[str, MissedSync]]
@@ -20,7 +21,10 @@ READ_EVERY = timedelta(minutes=1)
 
 
 class MissedSyncs:
-    """Reads what was missed, for some time at least. A dataset that was never read is none."""
+    """Reads what was missed, for some time at least.
+
+    A dataset that was never read is missed once the schedule has tried to: it may be new.
+    """
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -43,12 +47,19 @@ class MissedSyncs:
                 starts = _starts(name, schedule, schedule.providers_among(current.providers), until)
                 if not starts:
                     continue
-                for each in datasets.read_before(session, max(starts.values())):
-                    due = starts.get(each.provider)
-                    is_meant = not schedule.resources or each.resource in schedule.resources
-                    if due is not None and is_meant and each.synced_at < due:
-                        missed = MissedSync(name, due, each.synced_at)
-                        found[each.provider].setdefault(each.resource, missed)
+                run_before = schedule.recurrence.last(
+                    min(starts.values()) - schedule.window - READ_EVERY
+                )
+                late = [
+                    *datasets.read_before(session, max(starts.values())),
+                    *datasets.never_read(session, app_of(name), run_before, until),
+                ]
+                for provider, resource, synced_at in late:
+                    due = starts.get(provider)
+                    is_meant = not schedule.resources or resource in schedule.resources
+                    if due is not None and is_meant and (synced_at is None or synced_at < due):
+                        missed = MissedSync(name, due, synced_at)
+                        found[provider].setdefault(resource, missed)
             for provider, resource in datasets.being_synced(session) if found else ():
                 found[provider].pop(resource, None)
         return {provider: missed for provider, missed in found.items() if missed}

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.states import UNSUCCESSFUL_JOB_STATES, JobKind, JobState
 from sisgate.errors import CursorAhead, CursorTooOld
 from sisgate.ledger.job_search import is_among, whose
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.ledger.statements import lock_or_make, seconds_between
-from sisgate.ledger.states import job_is_live
+from sisgate.ledger.states import is_in, job_is_live
 
 RESTORE_GAP = 1_000_000_000
 """Numbers that a feed leaves out after a restore: more than are given between two backups."""
@@ -122,11 +122,11 @@ def refuse_cursor(session: Session, provider: str, resource: str, since: int) ->
 
 
 class ReadDataset(NamedTuple):
-    """When a dataset was read last."""
+    """When a dataset was read last; None for never."""
 
     provider: str
     resource: str
-    synced_at: datetime
+    synced_at: datetime | None
 
 
 def read_before(session: Session, moment: datetime) -> list[ReadDataset]:
@@ -134,8 +134,28 @@ def read_before(session: Session, moment: datetime) -> list[ReadDataset]:
     query = select(Dataset.provider, Dataset.resource, Dataset.synced_at).where(
         Dataset.synced_at < moment
     )
-    rows = session.execute(query)
-    return [ReadDataset(name, resource, at) for name, resource, at in rows if at is not None]
+    return [ReadDataset(*row) for row in session.execute(query)]
+
+
+def never_read(session: Session, app: str, since: datetime, until: datetime) -> set[ReadDataset]:
+    """Return the datasets that were never read, though syncs of an app, accepted then, tried to.
+
+    Without those that the provider refused, which may not be there.
+    """
+    is_tried = is_in(Job.state, *UNSUCCESSFUL_JOB_STATES) & is_in(
+        Job.state, JobState.FAILED, JobState.EXPIRED
+    )
+    query = (
+        select(Job.provider, Job.resource, Job.error)
+        .outerjoin(Dataset, (Dataset.provider == Job.provider) & (Dataset.resource == Job.resource))
+        .where(is_tried, Job.accepted_at.between(since, until), Job.app == app)
+        .where(Job.kind == JobKind.SYNC, Dataset.synced_at.is_(None))
+    )
+    return {
+        ReadDataset(provider, str(resource), None)
+        for provider, resource, error in session.execute(query)
+        if (error or {}).get("status") not in REFUSED
+    }
 
 
 def being_synced(session: Session) -> set[tuple[str, str]]:

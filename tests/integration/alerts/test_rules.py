@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import delete
 
 from sisgate.domain.periods import Period
+from sisgate.domain.states import JobState
 from sisgate.gateway import AlertStatus
-from sisgate.ledger import rollups
+from sisgate.ledger import jobs, rollups
 from sisgate.ledger import schema as tables
 from sisgate.ledger.call_outcomes import EndedCall
 from sisgate.monitoring.counting import tallied
@@ -124,6 +125,43 @@ def test_syncs_that_are_held_or_missed(scene: Scene) -> None:
     sync(Trouble(scene, "adams", 0), "orgs")
     scene.clock.advance(60)
     ends(scene)
+
+
+def test_a_scheduled_dataset_that_was_never_read(scene: Scene) -> None:
+    """It is told once the schedule has tried to, unless the provider refuses to give it."""
+    at = Trouble(scene, "adams", 0)
+    scene.clock.advance(3600)
+    end_scheduled(scene, status=404)
+    scene.clock.advance(1200)
+    assert not _judged(scene)
+    scene.clock.advance(2400)
+    end_scheduled(scene, status=500)
+    scene.clock.advance(600)
+    assert not _judged(scene), "it is not late enough"
+    scene.clock.advance(600)
+    missed = fired(scene, "missed-sync")
+    assert "orgs of adams was due " in missed.message
+    assert missed.message.endswith(" by schedule hourly, and never read")
+    scene.clock.advance(3600)
+    assert _judged(scene) == {"missed-sync"}, "the next run is due, and is not asked for yet"
+    sync(at, "orgs")
+    scene.clock.advance(60)
+    ends(scene)
+
+
+def end_scheduled(scene: Scene, status: int) -> None:
+    """Enqueue what the schedule says; end it as failed."""
+    (job,) = scene.gateway.schedules.run_due()
+    with scene.runtime.database.write() as session:
+        row = jobs.lock(session, job.id)
+        assert row is not None
+        error = {"code": "provider_refused", "message": "No.", "status": status}
+        jobs.end(session, row, JobState.FAILED, scene.clock.now(), error=error)
+
+
+def _judged(scene: Scene) -> set[str]:
+    scene.gateway.alerts.evaluate()
+    return set(alerts(scene))
 
 
 def ends_but(scene: Scene, rule: str) -> None:
