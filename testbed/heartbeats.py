@@ -27,5 +27,10 @@ def be_heard(gateway: Gateway, queues: Iterable[str] | None = None) -> Heartbeat
     heartbeats.note_reconcile()
     for one in (WORKER, BEAT):
         gateway.context.redis.zincrby(TIMES, HOUR_MS, one.id)
-    gateway.context.redis.hincrby("sisgate:1:reconciles", "done_ms", HOUR_MS)
+    date_reconcile(gateway)
     return heartbeats
+
+
+def date_reconcile(gateway: Gateway) -> None:
+    """Date the last reconcile an hour from now."""
+    gateway.context.redis.hincrby("sisgate:1:reconciles", "done_ms", HOUR_MS)

@@ -26,7 +26,7 @@ from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.redis.queues import list_key
 from sisgate.settings import ProviderConfig
 from testbed.clock import ManualClock
-from testbed.heartbeats import BEAT, HOUR_MS, TIMES, WORKER, be_heard
+from testbed.heartbeats import BEAT, HOUR_MS, TIMES, WORKER, be_heard, date_reconcile
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
 from testbed.installation import install
 from testbed.proxy import ConnectProxy
@@ -210,6 +210,7 @@ class Scene:
             reconciler.reconcile(self.runtime)
         except DatabaseUnavailable:
             return 0
+        date_reconcile(self.gateway)
         made = 0
         for name in districts or DISTRICTS:
             config = self.config(name)

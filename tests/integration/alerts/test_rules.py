@@ -128,12 +128,12 @@ def test_syncs_that_are_held_or_missed(scene: Scene) -> None:
 
 
 def test_a_scheduled_dataset_that_was_never_read(scene: Scene) -> None:
-    """It is told once the schedule has tried to, unless the provider refuses to give it."""
+    """It is told once the schedule has tried to. One that the provider refuses is not missed."""
     at = Trouble(scene, "adams", 0)
     scene.clock.advance(3600)
     end_scheduled(scene, status=404)
     scene.clock.advance(1200)
-    assert not _judged(scene)
+    assert _judged(scene) == {"datasets"}
     scene.clock.advance(2400)
     end_scheduled(scene, status=500)
     scene.clock.advance(600)
@@ -156,7 +156,7 @@ def end_scheduled(scene: Scene, status: int) -> None:
         row = jobs.lock(session, job.id)
         assert row is not None
         error = {"code": "provider_refused", "message": "No.", "status": status}
-        jobs.end(session, row, JobState.FAILED, scene.clock.now(), error=error)
+        jobs.end(session, row, JobState.FAILED, scene.clock.now(), error=error, dead=status == 500)
 
 
 def _judged(scene: Scene) -> set[str]:
