@@ -66,9 +66,11 @@ class HttpAlerts:
         """Return the silences in force, the first to end first."""
         return value_of(list[Silence], self._connection.get(f"{_AT}/silences")["silences"])
 
-    def unsilence(self, silence_id: str, *, actor: str | None = None) -> None:
+    def unsilence(
+        self, silence_id: str, *, actor: str | None = None, reason: str | None = None
+    ) -> None:
         """End a silence now; `UnknownAlert` if there is none of that id."""
-        self._connection.send("DELETE", silence_path(silence_id))
+        self._connection.send("DELETE", silence_path(silence_id), query={"reason": reason})
 
     def channels(self) -> Sequence[ChannelStatus]:
         """Return the configured channels, without their URLs; `is_here`: the service has it."""

@@ -90,12 +90,14 @@ class HttpGateway(HttpParts):
         app: str | None = None,
         request_id: str | None = None,
         on_unavailable: str = "wait",
+        reason: str | None = None,
     ) -> Job:
         """Accept a sync of one dataset and return its job at once; see `Gateway.sync`."""
         new = NewSync(
             provider, resource, priority=priority, mode=mode, allow_deletes=allow_deletes,
             idempotency_key=idempotency_key, timeout=timeout, expires_at=expires_at,
             job_id=job_id, app=app, request_id=request_id, on_unavailable=on_unavailable,
+            reason=reason,
         )  # fmt: skip
         return self.jobs.job_of(self._ordered("/v1/syncs", new))
 
@@ -210,6 +212,7 @@ class HttpGateway(HttpParts):
         timeout: float | None = None,
         idempotency_key: str | None = None,
         app: str | None = None,
+        reason: str | None = None,
         with_absent: bool = False,
         progress: Callable[[int, int], None] = lambda *_: None,
     ) -> list[SyncResult]:
@@ -219,7 +222,7 @@ class HttpGateway(HttpParts):
         order = {
             "where": dict(where), "resources": list(resources), "priority": word_of(priority),
             "mode": mode, "allow_deletes": allow_deletes, "timeout": timeout, "app": app,
-            "with_absent": with_absent,
+            "reason": reason, "with_absent": with_absent,
         }  # fmt: skip
         key = idempotency_key or str(uuid.uuid4())
         found = self._connection.send(

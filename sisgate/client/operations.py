@@ -116,9 +116,9 @@ class HttpSchedules:
             for each in self._connection.get("/v1/schedules")["schedules"]
         ]  # fmt: skip
 
-    def run(self, name: str) -> Sequence[Job]:
+    def run(self, name: str, *, reason: str | None = None) -> Sequence[Job]:
         """Enqueue a schedule's syncs, due or not."""
-        accepted = self._connection.post(f"{schedule_path(name)}/run")
+        accepted = self._connection.post(f"{schedule_path(name)}/run", {"reason": reason})
         return [self._jobs.job_of(each) for each in accepted["jobs"]]
 
 

@@ -83,7 +83,7 @@ class HttpWebhooks:
         self, webhook_id: str, *, actor: str | None = None, reason: str | None = None
     ) -> None:
         """Delete a webhook with its events and their log."""
-        self._connection.send("DELETE", webhook_path(webhook_id))
+        self._connection.send("DELETE", webhook_path(webhook_id), query={"reason": reason})
 
     def pause(
         self, webhook_id: str, *, actor: str | None = None, reason: str | None = None

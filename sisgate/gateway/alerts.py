@@ -149,7 +149,7 @@ class Alerts(AlertEvaluator):
             found = [silence_of(row) for row in rows]
         return [e for e in found if e.provider is None or covers_some(principal, e.provider)]
 
-    def unsilence(self, silence_id: str, *, actor: str) -> None:
+    def unsilence(self, silence_id: str, *, actor: str, reason: str | None = None) -> None:
         """End a silence now; `UnknownAlert` if there is none of that id."""
         self._core.access.require_role(Action.CONTROL)
         with self._core.database.write() as session:
@@ -158,7 +158,7 @@ class Alerts(AlertEvaluator):
                 raise _unknown(silence_id)
             principal = self._core.access.require(Action.CONTROL, row.provider)
             actor = principal.token_actor or actor
-            self._audit(session, now, actor, "unsilence", row.id, None, rule=row.rule)
+            self._audit(session, now, actor, "unsilence", row.id, reason, rule=row.rule)
             session.delete(row)
 
     def channels(self) -> Sequence[ChannelStatus]:

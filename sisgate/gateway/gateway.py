@@ -138,6 +138,7 @@ class Gateway(Parts):
         app: str | None = None,
         request_id: str | None = None,
         on_unavailable: str = "wait",
+        reason: str | None = None,
     ) -> Job:
         """Accept a sync of one dataset and return its job at once.
 
@@ -145,8 +146,9 @@ class Gateway(Parts):
         provider can filter by date. `allow_deletes` approves any number of deletions; `auto` then
         reads in full, and `incremental`, which sees no deletions, is refused. `timeout` in seconds,
         or `expires_at` (aware), is the deadline after which the job ends as `expired`, even if it
-        is still waiting. The same `idempotency_key` of an app returns the same job. Raises
-        `UnknownProvider`, `UnknownResource`, `UsageError`, `IdempotencyConflict`, `BacklogFull`,
+        is still waiting. The same `idempotency_key` of an app returns the same job. `reason` is
+        why, for the audit log, which also has who asked. Raises `UnknownProvider`,
+        `UnknownResource`, `UsageError`, `IdempotencyConflict`, `BacklogFull`,
         `DatabaseUnavailable`. If the broker is down, the job is accepted and published later.
 
         `on_unavailable` as with `request`. With `fail` and `stale`, a provider that takes no calls
@@ -157,6 +159,7 @@ class Gateway(Parts):
             provider, resource, priority=priority, mode=mode, allow_deletes=allow_deletes,
             idempotency_key=idempotency_key, timeout=timeout, expires_at=expires_at,
             job_id=job_id, app=app, request_id=request_id, on_unavailable=on_unavailable,
+            reason=reason,
         )  # fmt: skip
         return self._syncs.enqueue(new)
 
@@ -261,6 +264,7 @@ class Gateway(Parts):
         timeout: float | None = None,
         idempotency_key: str | None = None,
         app: str | None = None,
+        reason: str | None = None,
         with_absent: bool = False,
         progress: Callable[[int, int], None] = lambda *_: None,
     ) -> list[SyncResult]:
@@ -277,6 +281,7 @@ class Gateway(Parts):
         return self._many_syncs.enqueue(
             where, resources, progress, with_absent=with_absent, idempotency_key=idempotency_key,
             priority=priority, mode=mode, allow_deletes=allow_deletes, timeout=timeout, app=app,
+            reason=reason,
         )  # fmt: skip
 
     def job(self, job_id: str) -> Job:

@@ -28,6 +28,7 @@ class NewSync:
     app: str | None = None
     request_id: str | None = None
     on_unavailable: str = "wait"
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

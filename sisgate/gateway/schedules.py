@@ -146,10 +146,10 @@ class Schedules:
             self._core.access.require(Action.LOOK, every[0])
         return self._schedule(name, config, providers)
 
-    def run(self, name: str) -> Sequence[Job]:
+    def run(self, name: str, *, reason: str | None = None) -> Sequence[Job]:
         """Enqueue a schedule's syncs now, due or not; return their jobs.
 
-        If a provider cannot take more jobs, raises its error; the other providers' are accepted.
+        The audit log has who ran it and the `reason` with each job. If a provider cannot take more jobs, raises its error; the other providers' are accepted.
         """
         config = self._config(name)
         for provider in self._providers(config):
@@ -159,7 +159,7 @@ class Schedules:
             for provider in self._providers(config)
             for resource in self._offered(config, provider)
         ]
-        results = self._enqueue(name, config, due)
+        results = self._enqueue(name, config, due, reason)
         for result in results:
             if isinstance(result, SisgateError):
                 raise result
@@ -269,14 +269,14 @@ class Schedules:
         return tuple(each for each in self._resources(config, provider) if each not in absent)
 
     def _enqueue(
-        self, name: str, config: ScheduleConfig, due: Sequence[_Due]
+        self, name: str, config: ScheduleConfig, due: Sequence[_Due], reason: str | None = None
     ) -> Sequence[Job | SisgateError]:
         app = job_search.app_of(name)
         return self._bulk.enqueue_each(
             [
                 NewSync(
                     each.provider, each.resource, priority=config.priority, mode=config.mode,
-                    idempotency_key=each.key or None, app=app,
+                    idempotency_key=each.key or None, app=app, reason=reason,
                 )
                 for each in due
             ]

@@ -64,7 +64,7 @@ class Syncs:
         deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
         return replace(
             new, resource=resource, options=options, expires_at=deadline,
-            request_id=request_id_of(wanted.request_id),
+            request_id=request_id_of(wanted.request_id), reason=wanted.reason,
         )  # fmt: skip
 
     def _last_sync_if_held(self, new: NewJob, on_unavailable: str) -> Job | None:

@@ -38,6 +38,8 @@ class NewJob:
     request_id: str | None = None
     shared_as: str | None = None
     """The same for requests that may share one call; None for a call of its own."""
+    reason: str | None = None
+    """Why somebody asks for it, for the audit log only."""
 
     @property
     def fingerprint(self) -> str:

@@ -138,6 +138,9 @@ Purpose = Annotated[
     str | None,
     Query(description="Why the data is read, for the audit log.", max_length=500),
 ]
+Because = Annotated[
+    str | None, Query(alias="reason", description="For the audit log.", max_length=500)
+]
 RequestId = Annotated[
     str | None, Query(description="The id of the caller's own request, for the audit log.")
 ]

@@ -138,9 +138,10 @@ def silence(
 def unsilence(
     invocation: Invocation,
     silence: Annotated[str, typer.Argument(metavar="SILENCE", help="Id of a silence.")],
+    reason: Reason = None,
 ) -> None:
     """End a silence now."""
-    invocation.gateway.alerts.unsilence(silence, actor=user_name())
+    invocation.gateway.alerts.unsilence(silence, actor=user_name(), reason=reason)
     invocation.output.result({"ended": silence}, f"{silence} has ended.")
 
 

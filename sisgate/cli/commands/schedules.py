@@ -8,6 +8,7 @@ import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import Reason
 from sisgate.cli.tables import Columns
 
 if TYPE_CHECKING:
@@ -52,11 +53,11 @@ def show(invocation: Invocation, name: Name) -> None:
         invocation.output.warn(str(obstacle))
 
 
-@app.add("sisgate schedules run nightly")
-def run(invocation: Invocation, name: Name) -> None:
+@app.add('sisgate schedules run nightly --reason "the district has corrected its export"')
+def run(invocation: Invocation, name: Name, reason: Reason = None) -> None:
     """Run a schedule now; its next run does not move."""
     gateway = invocation.gateway
-    jobs = gateway.jobs.statuses([job.id for job in gateway.schedules.run(name)])
+    jobs = gateway.jobs.statuses([job.id for job in gateway.schedules.run(name, reason=reason)])
     columns: Columns = {"job": "id", "provider": "provider", "resource": "resource"}
     invocation.output.table(jobs, columns)
     invocation.output.note("`sisgate jobs list` shows their progress.")

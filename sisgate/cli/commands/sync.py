@@ -18,6 +18,7 @@ from sisgate.cli.params import (
     IdempotencyKey,
     OnUnavailable,
     Priority,
+    Reason,
     complete_provider,
     complete_resource,
 )
@@ -40,6 +41,7 @@ MOST_FOLLOWED = 1_000
     "sisgate sync powerschool --wait",
     "sisgate sync skyward students enrollments -p high --mode full",
     "sisgate sync --where pool=north students",
+    'sisgate sync lincoln students --allow-deletes --reason "they have left; asked the district"',
     panel="Work",
 )
 def sync(
@@ -82,6 +84,7 @@ def sync(
     ] = False,
     idempotency_key: IdempotencyKey = None,
     app: App = None,
+    reason: Reason = None,
     on_unavailable: OnUnavailable = "wait",
 ) -> None:
     """Sync datasets of a provider, or of many, into SQL."""
@@ -90,7 +93,7 @@ def sync(
         named = [*filter(None, [provider]), *(resources or [])]
         options: dict[str, Any] = {
             "priority": priority, "mode": mode, "allow_deletes": allow_deletes, "timeout": timeout,
-            "idempotency_key": idempotency_key, "app": app, "with_absent": force,
+            "idempotency_key": idempotency_key, "app": app, "reason": reason, "with_absent": force,
         }  # fmt: skip
         if on_unavailable != "wait":
             raise UsageError("--on-unavailable is for one provider: the syncs of many always wait.")
@@ -113,6 +116,7 @@ def sync(
             idempotency_key=_key_of(idempotency_key, resource, len(names)),
             timeout=timeout,
             app=app,
+            reason=reason,
             on_unavailable=on_unavailable,
         )
         for resource in names

@@ -81,11 +81,11 @@ def silence(visit: Visit) -> Done:
 def unsilence_form(visit: Visit) -> View:
     """Ask before ending a silence."""
     text = f"The silence {visit.places['silence']} ends now, and what still fires is sent."
-    return act_view("End the silence", [text], submit="End it", back="/alerts")
+    return act_view("End the silence", [text], REASON, submit="End it", back="/alerts")
 
 
 @room.action("/silences/{silence}/end", Action.CONTROL, "anywhere")
 def unsilence(visit: Visit) -> Done:
     """End a silence."""
-    visit.gateway.alerts.unsilence(visit.places["silence"], actor=ACTOR)
+    visit.gateway.alerts.unsilence(visit.places["silence"], actor=ACTOR, reason=visit.reason)
     return Done("/alerts", "The silence has ended.")

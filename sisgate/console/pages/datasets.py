@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from sisgate.console.acts import FormField, act_view
+from sisgate.console.acts import REASON, FormField, act_view
 from sisgate.console.rooms import Done, Room, View, Visit
 from sisgate.gateway import Action
 
@@ -56,7 +56,7 @@ def sync_form(visit: Visit) -> View:
         [f"It needs {calls} and takes its place in the provider's quota by its priority."],
         FormField("mode", "Mode", kind="select", options=modes),
         FormField("priority", "Priority", kind="select", options=urgencies),
-        submit="Sync", back=f"/datasets?provider={quote(name)}",
+        REASON, submit="Sync", back=f"/datasets?provider={quote(name)}",
     )  # fmt: skip
 
 
@@ -66,5 +66,6 @@ def sync(visit: Visit) -> Done:
     job = visit.gateway.sync(
         visit.places["provider"], visit.places["resource"],
         mode=visit.form.get("mode", "auto"), priority=visit.form.get("priority", "normal"),
+        reason=visit.reason,
     )  # fmt: skip
     return Done(f"/jobs/{job.id}", "The sync is accepted.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sisgate.console.acts import FormField, act_view
+from sisgate.console.acts import REASON, FormField, act_view
 from sisgate.console.payloads import opened_records
 from sisgate.console.rooms import Done, Room, View, Visit
 from sisgate.domain.states import JobState
@@ -58,7 +58,7 @@ def _view(visit: Visit, purpose: str | None = None) -> View:
         ],
         FormField("sure", "I have checked at the provider that the records are gone.",
                   kind="checkbox", required=True),
-        submit="Approve the deletions", back="/held", path=f"/held/{status.id}", danger=True,
+        REASON, submit="Approve the deletions", back="/held", path=f"/held/{status.id}", danger=True,
     )  # fmt: skip
     opened = None
     if purpose is not None:
@@ -81,6 +81,7 @@ def approve(visit: Visit) -> Done:
     if visit.form.get("sure") != "yes":
         raise UsageError("Check at the provider first, and say so in the form.", field="sure")
     job = visit.gateway.sync(
-        status.provider, status.resource, allow_deletes=True, mode="full", priority="high"
-    )
+        status.provider, status.resource, allow_deletes=True, mode="full", priority="high",
+        reason=visit.reason,
+    )  # fmt: skip
     return Done(f"/jobs/{job.id}", "Approved: this sync deletes what the provider no longer has.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sisgate.console.acts import act_view
+from sisgate.console.acts import REASON, act_view
 from sisgate.console.rooms import Done, Room, View, Visit
 from sisgate.domain.figures import counted
 from sisgate.gateway import Action
@@ -33,7 +33,7 @@ def run_form(visit: Visit) -> View:
             (f"Syncs {', '.join(found.resources) or 'what is offered'} of {providers}, due or not. "
             f"The next run stays where it is."),
         ],
-        submit="Run now", back="/schedules",
+        REASON, submit="Run now", back="/schedules",
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def run_form(visit: Visit) -> View:
 def run(visit: Visit) -> Done:
     """Run it now."""
     name = visit.places["schedule"]
-    jobs = visit.gateway.schedules.run(name)
+    jobs = visit.gateway.schedules.run(name, reason=visit.reason)
     return Done(
         "/schedules",
         f"{name} runs: {counted(len(jobs), 'sync')} {'is' if len(jobs) == 1 else 'are'} accepted.",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from sisgate.web.deps import ACTOR, Caller
+from sisgate.web.deps import ACTOR, Because, Caller
 from sisgate.web.rights import needs
 from sisgate.web.schemas.alerts import (
     AcknowledgeOrder,
@@ -71,9 +71,10 @@ def add_silence(order: SilenceOrder, caller: Caller) -> SilenceDocument:
 def remove_silence(
     silence_id: Annotated[str, Path(description="The id of a silence.", max_length=20)],
     caller: Caller,
+    reason: Because = None,
 ) -> None:
     """End a silence now."""
-    caller.alerts.unsilence(silence_id, actor=ACTOR)
+    caller.alerts.unsilence(silence_id, actor=ACTOR, reason=reason)
 
 
 @router.get("/channels", openapi_extra=needs("control", "installation"), summary="List channels")

@@ -64,9 +64,9 @@ def list_schedules(caller: Caller) -> SchedulesDocument:
     openapi_extra=needs("control", "provider of schedule"),
     summary="Run a schedule now",
 )
-def run_schedule(name: str, caller: Caller) -> BulkResult:
+def run_schedule(name: str, caller: Caller, order: BecauseOrder | None = None) -> BulkResult:
     """Enqueue a schedule's syncs, due or not."""
-    return BulkResult.of(caller.schedules.run(name))
+    return BulkResult.of(caller.schedules.run(name, reason=order.reason if order else None))
 
 
 @router.get("/quarantine", openapi_extra=LOOK, summary="List messages in quarantine")

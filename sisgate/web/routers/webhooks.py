@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from sisgate.domain.webhook_events import MessageState
-from sisgate.web.deps import ACTOR, Caller
+from sisgate.web.deps import ACTOR, Because, Caller
 from sisgate.web.rights import needs
 from sisgate.web.schemas.providers import BecauseOrder
 from sisgate.web.schemas.webhooks import (
@@ -75,9 +75,9 @@ def edit_webhook(webhook_id: WebhookId, order: WebhookChange, caller: Caller) ->
     openapi_extra=OWN,
     summary="Remove a webhook",
 )
-def remove_webhook(webhook_id: WebhookId, caller: Caller) -> None:
+def remove_webhook(webhook_id: WebhookId, caller: Caller, reason: Because = None) -> None:
     """Delete a webhook with its events and their log."""
-    caller.webhooks.remove(webhook_id, actor=ACTOR)
+    caller.webhooks.remove(webhook_id, actor=ACTOR, reason=reason)
 
 
 @router.post("/{webhook_id}/pause", openapi_extra=OWN, summary="Pause a webhook")

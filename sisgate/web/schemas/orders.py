@@ -9,6 +9,7 @@ from pydantic import Base64Bytes, ConfigDict, Field
 from sisgate.domain.priorities import PriorityName
 from sisgate.gateway import NewRequest, NewSync
 from sisgate.web.schemas.document import Json, Moment, OrderDocument
+from sisgate.web.schemas.providers import Reason
 
 OnUnavailableName = Literal["wait", "fail", "stale"]
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
@@ -33,6 +34,7 @@ class AnySyncOrder(OrderDocument):
         None
     )
     request_id: str | None = None
+    reason: Reason = None
 
 
 class SyncOrder(AnySyncOrder):
@@ -71,6 +73,7 @@ class ManySyncsOrder(OrderDocument):
     allow_deletes: Annotated[bool, Field(description="Needs the role operator.")] = False
     timeout: Annotated[Seconds | None, Field(description="Seconds to the jobs' deadline.")] = None
     app: str | None = None
+    reason: Reason = None
     with_absent: Annotated[
         bool, Field(description="Also datasets that a provider lately refused.")
     ] = False

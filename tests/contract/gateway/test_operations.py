@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sisgate import NewRequest
+from sisgate import NewRequest, NewSync
 from sisgate.errors import (
     AccessDenied,
     ConfigurationConflict,
@@ -285,6 +285,32 @@ def test_schedules_are_of_a_provider_or_of_those_that_are_selected(world: World)
     assert [each.name for each in (every, none, one)] == ["all", "none", "one"]
     assert [every.next_at is None, none.next_at is None] == [False, True]
     assert (one.when, one.in_words) == ("0 2 * * * UTC", "at 02:00 every day in UTC")
+
+
+def test_the_reason_of_an_action_is_in_the_audit_log(world: World) -> None:
+    """Of what enqueues, one job or many, and of what ends something."""
+    admin, until = world.admin, world.now() + timedelta(hours=1)
+    nightly = {"provider": NAME, "resources": ["orgs"], "cron": "0 2 * * *"}
+    provider = {"kind": "powerschool", "endpoints": [{"url": "https://sis.test"}]}
+    document = {"providers": {NAME: provider}, "schedules": {"nightly": nightly}}
+    admin.configuration.apply(document, actor="ana")
+    admin.sync(NAME, "students", allow_deletes=True, reason="they have left")
+    admin.enqueue([NewSync(NAME, "classes", reason="among others")])
+    admin.sync_many({"name": NAME}, ["teachers"], reason="of all")
+    admin.schedules.run("nightly", reason="the export is right now")
+    silence = admin.alerts.silence(until, provider=NAME, actor="ana").id
+    admin.alerts.unsilence(silence, actor="ana", reason="it is over")
+    hook = admin.webhooks.add(None, ["job.ended"]).id
+    admin.webhooks.remove(hook, reason="nobody reads it")
+    kept = [(each.action, each.reason) for each in admin.audit.tail(limit=50) if each.reason]
+    assert sorted(kept) == [
+        ("alerts:alert:unsilence", "it is over"),
+        ("gateway:job:accept", "among others"),
+        ("gateway:job:accept", "of all"),
+        ("gateway:job:accept", "the export is right now"),
+        ("gateway:job:accept", "they have left"),
+        ("webhooks:webhook:remove", "nobody reads it"),
+    ]
 
 
 def test_the_fleet_is_seen_at_a_glance(world: World) -> None:
