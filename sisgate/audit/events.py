@@ -39,14 +39,16 @@ def actor_of(app: str) -> str:
     return f"app:{app}"
 
 
-def job_accepted(session: Session, job: NewJob, now: datetime, *, by: str | None) -> None:
+def job_accepted(
+    session: Session, job: NewJob | Job, now: datetime, *, by: str | None, reason: str | None = None
+) -> None:
     """A job was accepted. Of a request only the method is recorded: its path may name a person.
 
     `by` is who enqueued it in the app's name, if a token says so.
     """
     record(
         session, now, actor=actor_of(job.app), action=JOB_ACCEPTED, subject=f"job/{job.id}",
-        reason=job.reason, provider=job.provider, job=job.id, request_id=job.request_id,
+        reason=reason, provider=job.provider, job=job.id, request_id=job.request_id,
         kind=job.kind, resource=job.resource, method=job.options.get("method"),
         allow_deletes=job.options.get("allow_deletes"), by=by,
     )  # fmt: skip

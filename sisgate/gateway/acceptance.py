@@ -129,7 +129,7 @@ class Acceptance:
             accepted = accept_to_publish(session, new, now, asks_the_same)
             if accepted.is_new:
                 self._refuse_beyond_backlog(session, configuration, new.provider)
-                events.job_accepted(session, new, now, by=by)
+                events.job_accepted(session, new, now, by=by, reason=new.reason)
                 self._note_configuration(session, configuration, now)
         if accepted.is_new:
             self._publish([(new, accepted.call_id)])
@@ -152,7 +152,7 @@ class Acceptance:
                 results = accept_many(session, pairs, now)
                 for (job, _), result in zip(pairs, results, strict=True):
                     if result.is_new:
-                        events.job_accepted(session, job, now, by=by)
+                        events.job_accepted(session, job, now, by=by, reason=job.reason)
                         new.setdefault(job.provider, []).append(len(accepted))
                     accepted.append(result)
             except IdempotencyConflict as error:
