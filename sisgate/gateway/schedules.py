@@ -149,7 +149,8 @@ class Schedules:
     def run(self, name: str, *, reason: str | None = None) -> Sequence[Job]:
         """Enqueue a schedule's syncs now, due or not; return their jobs.
 
-        The audit log has who ran it and the `reason` with each job. If a provider cannot take more jobs, raises its error; the other providers' are accepted.
+        If a provider cannot take more jobs, raises its error; the other providers' are accepted.
+        The audit log has who ran it, and the `reason`, with each job.
         """
         config = self._config(name)
         for provider in self._providers(config):

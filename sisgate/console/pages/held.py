@@ -58,7 +58,8 @@ def _view(visit: Visit, purpose: str | None = None) -> View:
         ],
         FormField("sure", "I have checked at the provider that the records are gone.",
                   kind="checkbox", required=True),
-        REASON, submit="Approve the deletions", back="/held", path=f"/held/{status.id}", danger=True,
+        REASON, submit="Approve the deletions", back="/held", path=f"/held/{status.id}",
+        danger=True,
     )  # fmt: skip
     opened = None
     if purpose is not None:
