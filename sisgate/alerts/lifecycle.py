@@ -28,10 +28,12 @@ Told = Literal["firing", "resolved"]
 
 @dataclass(frozen=True)
 class AlertStatus:
-    """One alert as the ledger has it; `sisgate.ledger.schema.Alert` explains the names.
+    """One alert: of one rule and one subject. `evidence` has numbers, times and ids, by name.
 
-    For people there are also: `held_until`, until when nothing is told of it because it flaps, and
-    `undelivered`, the channels whose messages about it have not arrived yet.
+    `since` is when its condition began to hold. `times` counts how often it has fired, of which
+    `flaps` lately for the same cause. `channels` were told that it fires, and not yet of its end.
+    Nothing is told of it until `held_until`, because it flaps. `undelivered` are the channels whose
+    messages about it have not arrived yet.
     """
 
     id: str
@@ -65,15 +67,6 @@ class AlertStatus:
     def key(self) -> tuple[str, str]:
         """What it is known by."""
         return self.rule, self.subject
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values["channels"], values["undelivered"] = list(self.channels), list(self.undelivered)
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in values.items()
-        }
 
 
 def begin(alert_id: str, condition: Condition, rule: AlertRule, now: datetime) -> AlertStatus:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sisgate.access.policy import Action, providers_of
 from sisgate.alerts.names import renamed
@@ -63,10 +63,6 @@ class Attention:
     remedy: str
     provider: str | None = None
     count: int | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return asdict(self)
 
 
 def of_fleet(liveness: Liveness) -> Iterator[Attention]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -71,7 +71,7 @@ class Dashboard:
         backlog = None if self.backlog is None else {p.word: n for p, n in self.backlog.items()}
         return {
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
-            "attention": [each.as_dict() for each in self.attention],
+            "attention": [asdict(each) for each in self.attention],
             "live_jobs": dict(self.live_jobs),
             "backlog": backlog,
             "drained_at": {p.word: at for p, at in self.drained_at.items()},

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -59,13 +58,6 @@ class ErrorSummary:
     is_spike: bool
     is_new: bool
     by_hour: Sequence[int]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in asdict(self).items()
-        }
 
 
 class ErrorPatterns:

@@ -73,7 +73,10 @@ class JobStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status JSON-ready, times as ISO 8601."""
-        values = {**asdict(self), "priority": self.priority.word, "state": self.state.value}
+        values = {
+            **asdict(self), "priority": self.priority.word, "state": self.state.value,
+            "progress": self.progress, "is_final": self.is_final,
+        }  # fmt: skip
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
 
 

@@ -40,10 +40,9 @@ class KeyInfo:
     destroyed: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields without `destroyed`, JSON-ready except for the times."""
+        """Return the fields JSON-ready except for the times; the `id` is called `key`."""
         values = asdict(self)
-        del values["destroyed"]
-        return {"key": values.pop("id"), **values, "state": self.state.value}
+        return {"key": values.pop("id"), **values, "destroyed": list(self.destroyed)}
 
 
 @dataclass(frozen=True)

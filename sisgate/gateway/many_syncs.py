@@ -30,12 +30,11 @@ class SyncResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields JSON-ready."""
+        job, error = self.job, self.error
         return {
-            "provider": self.provider,
-            "resource": self.resource,
-            "job": self.job.id if self.job else None,
-            "error": self.error.as_dict() if self.error else None,
-        }
+            "provider": self.provider, "resource": self.resource, "job": job.id if job else None,
+            "is_new": job is not None and job.is_new, "error": error.as_dict() if error else None,
+        }  # fmt: skip
 
 
 class ManySyncs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,14 +30,8 @@ class Plan:
     hold: Hold | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {
-            "calls": self.calls,
-            "left": self.left,
-            "starts_at": self.starts_at.isoformat() if self.starts_at else None,
-            "done_by": self.done_by.isoformat() if self.done_by else None,
-            "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
-        }
+        """Return it JSON-ready, but for times."""
+        return {**asdict(self), "obstacles": [each.as_dict() for each in self.obstacles]}
 
 
 @dataclass(frozen=True)
@@ -52,9 +46,5 @@ class PriorityQueue:
     starts_at: datetime | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {
-            "priority": self.priority.word,
-            "messages": self.messages,
-            "starts_at": self.starts_at.isoformat() if self.starts_at else None,
-        }
+        """Return it JSON-ready, but for the time."""
+        return {**asdict(self), "priority": self.priority.word}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sisgate.domain.past_waits import Fault
 
@@ -21,7 +21,3 @@ class TimelineEntry:
     call: int | None = None
     seconds: float | None = None
     fault: Fault | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready, but for the time."""
-        return asdict(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -41,14 +41,10 @@ class Wait:
         return "person" if by_hand else _FAULTS[self.reason]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {
-            "reason": self.reason,
-            "until": self.until.isoformat() if self.until else None,
-            "by_hand": self.hold is not None and self.hold.by_hand,
-            "failure": self.failure,
-            "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
-        }
+        """Return it JSON-ready, but for times."""
+        by_hand = self.hold is not None and self.hold.by_hand
+        obstacles = [each.as_dict() for each in self.obstacles]
+        return {**asdict(self), "by_hand": by_hand, "obstacles": obstacles}
 
     def explanation(self, provider: str) -> str:
         """Return the reason, to follow "waits for"."""

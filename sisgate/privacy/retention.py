@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
@@ -40,6 +41,15 @@ class RetentionResult:
     rule: Rule
     rows: Counter[str] = field(default_factory=Counter)
     finished: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, but for the time."""
+        rule = self.rule
+        return {
+            "rule": rule.name, "setting": rule.setting, "before": rule.before,
+            "keep_seconds": rule.keep.total_seconds() if rule.keep is not None else None,
+            "rows": dict(self.rows), "finished": self.finished,
+        }  # fmt: skip
 
 
 def rules(settings: FleetSettings, longest_window: timedelta, now: datetime) -> list[Rule]:

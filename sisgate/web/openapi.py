@@ -46,7 +46,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, routes=app.routes
     )
     schemas = document["components"]["schemas"]
-    schemas["Problem"] = _PROBLEM
     document["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "An access token."}
     }
@@ -58,4 +57,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
             answers["default"] = _ANSWER
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    for schema in schemas.values():
+        # What the service sends has all its fields; what it takes (`OrderDocument`) has no others.
+        if "properties" in schema and schema.get("additionalProperties", True):
+            schema["required"] = list(schema["properties"])
+    schemas["Problem"] = _PROBLEM
     return document

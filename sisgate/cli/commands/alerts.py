@@ -51,7 +51,6 @@ def list_all(
             "since": "since",
             "what": _what,
         },
-        json=[each.as_dict() for each in found],
         empty="Nothing fires.",
     )
 
@@ -99,7 +98,7 @@ def show(invocation: Invocation, alert: OneAlert) -> None:
             ("not sent yet to", f"{', '.join(late)} (`sisgate alerts channels`)" if late else None),
             ("silent until", silent[0].until if silent else None),
         ],
-        json=found.as_dict(),
+        json=found,
     )
 
 
@@ -112,7 +111,7 @@ def ack(
     """Acknowledge an alert: no more messages until it has ended."""
     found = invocation.gateway.alerts.ack(alert, actor=user_name(), note=note)
     text = f"{found.id} is acknowledged by {found.acknowledged_by}."
-    invocation.output.result(found.as_dict(), text)
+    invocation.output.result(found, text)
 
 
 @app.add(

@@ -46,7 +46,6 @@ def list_all(
             "last seen": "last_seen",
             "message": "message",
         },
-        json=[each.as_dict() for each in found],
         empty="No errors.",
     )
 
@@ -56,7 +55,7 @@ def show(invocation: Invocation, pattern: OnePattern) -> None:
     """Show a pattern, and how often it came."""
     errors = invocation.gateway.errors
     found, history = errors.get(pattern), errors.history(pattern)
-    values = found.as_dict()
+    values = dict(vars(found))
     values["history"] = {begin.isoformat(): count for begin, count in history.items()}
     fixed = f"{found.fixed_in or 'not said in what'}, by {found.resolved_by}"
     invocation.output.facts(
@@ -90,14 +89,14 @@ def resolve(
 ) -> None:
     """Mark a pattern as fixed. If it comes back, it is open again."""
     found = invocation.gateway.errors.resolve(pattern, fixed_in=fixed_in, actor=user_name())
-    invocation.output.result(found.as_dict(), f"{found.id} is resolved.")
+    invocation.output.result(found, f"{found.id} is resolved.")
 
 
 @app.add("sisgate errors reopen er_3f8a --reason 'seen again in the log'")
 def reopen(invocation: Invocation, pattern: OnePattern, reason: Reason = None) -> None:
     """Take back that a pattern is fixed."""
     found = invocation.gateway.errors.reopen(pattern, reason=reason, actor=user_name())
-    invocation.output.result(found.as_dict(), f"{found.id} is open.")
+    invocation.output.result(found, f"{found.id} is open.")
 
 
 def _trend(pattern: ErrorSummary) -> Text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from textwrap import shorten
@@ -147,7 +146,7 @@ def stage(
     info = keys.stage(
         client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
     )
-    _show(invocation.output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
+    _show(invocation.output, info, f"Staged for the {slot} slot of {provider}.")
     invocation.output.note(
         f"`sisgate keys rotate {provider}` tests it and replaces the active one."
     )
@@ -201,7 +200,7 @@ def rollback(
     """Undo the last rotation while the old key drains."""
     info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
     text = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
-    _show(invocation.output, info, text, info.destroyed)
+    _show(invocation.output, info, text)
 
 
 @app.add("sisgate keys revoke skyward 3f8a --reason 'leaked'")
@@ -240,13 +239,10 @@ def _entered(
     return entered_client_id(client_id), entered_secret(file, variable)
 
 
-def _show(
-    output: Presenter, info: KeyInfo, text: str, destroyed: Sequence[str] | None = None
-) -> None:
+def _show(output: Presenter, info: KeyInfo, text: str) -> None:
     """Show the change of a key, and the staged keys that it destroyed."""
-    more = {} if destroyed is None else {"destroyed": list(destroyed)}
-    output.result({**info.as_dict(), **more}, text)
-    for key in destroyed or ():
+    output.result(info, text)
+    for key in info.destroyed:
         output.warn(f"The staged key {key[:8]} of this slot is revoked; its secret is destroyed.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -133,19 +133,9 @@ def retention(
         "expired before": lambda result: result.rule.before,
         "would be deleted" if dry_run else "deleted": _rows,
     }  # fmt: skip
-    invocation.output.table(swept, columns, json=[_as_json(result) for result in swept])
+    invocation.output.table(swept, columns)
     if dry_run:
         invocation.output.note("Nothing was deleted.")
-
-
-def _as_json(result: RetentionResult) -> dict[str, Any]:
-    rule = result.rule
-    return {
-        "setting": rule.setting,
-        "keep_seconds": rule.keep.total_seconds() if rule.keep is not None else None,
-        "before": rule.before,
-        "rows": dict(result.rows),
-    }
 
 
 def _kept(result: RetentionResult) -> str:

@@ -6,15 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
+from sisgate.gateway import AlertStatus, Silence
 from sisgate.web.deps import ACTOR, Because, Caller
 from sisgate.web.rights import needs
 from sisgate.web.schemas.alerts import (
     AcknowledgeOrder,
-    AlertDocument,
     AlertsDocument,
-    ChannelDocument,
     ChannelsDocument,
-    SilenceDocument,
     SilenceOrder,
     SilencesDocument,
     StateName,
@@ -37,14 +35,14 @@ def list_alerts(
 ) -> AlertsDocument:
     """Return the alerts that the caller may see, the worst first."""
     found = caller.alerts.list(states=state or (), provider=provider, limit=limit)
-    return AlertsDocument(alerts=[AlertDocument.of(each) for each in found])
+    return AlertsDocument(alerts=found)
 
 
 @router.get("/silences", openapi_extra=LOOK, summary="List silences")
 def list_silences(caller: Caller) -> SilencesDocument:
     """Return the silences in force, the first to end first."""
     found = caller.alerts.silences()
-    return SilencesDocument(silences=[SilenceDocument.of(each) for each in found])
+    return SilencesDocument(silences=found)
 
 
 @router.post(
@@ -53,12 +51,11 @@ def list_silences(caller: Caller) -> SilencesDocument:
     openapi_extra=needs("control", "provider"),
     summary="Silence alerts",
 )
-def add_silence(order: SilenceOrder, caller: Caller) -> SilenceDocument:
+def add_silence(order: SilenceOrder, caller: Caller) -> Silence:
     """Send no messages of a rule or a provider until a time. Alerts go on."""
-    silence = caller.alerts.silence(
+    return caller.alerts.silence(
         order.until, rule=order.rule, provider=order.provider, actor=ACTOR, reason=order.reason
     )
-    return SilenceDocument.of(silence)
 
 
 @router.delete(
@@ -80,7 +77,7 @@ def remove_silence(
 @router.get("/channels", openapi_extra=needs("control", "installation"), summary="List channels")
 def list_channels(caller: Caller) -> ChannelsDocument:
     """Return the channels without their URLs, and what waits to be sent."""
-    return ChannelsDocument(channels=[ChannelDocument.of(e) for e in caller.alerts.channels()])
+    return ChannelsDocument(channels=caller.alerts.channels())
 
 
 @router.post(
@@ -98,12 +95,12 @@ def test_channel(
 
 
 @router.get("/{alert_id}", openapi_extra=LOOK, summary="Show an alert")
-def get_alert(alert_id: AlertId, caller: Caller) -> AlertDocument:
+def get_alert(alert_id: AlertId, caller: Caller) -> AlertStatus:
     """Return one alert."""
-    return AlertDocument.of(caller.alerts.get(alert_id))
+    return caller.alerts.get(alert_id)
 
 
 @router.post("/{alert_id}/ack", openapi_extra=CONTROL, summary="Acknowledge an alert")
-def acknowledge_alert(alert_id: AlertId, order: AcknowledgeOrder, caller: Caller) -> AlertDocument:
+def acknowledge_alert(alert_id: AlertId, order: AcknowledgeOrder, caller: Caller) -> AlertStatus:
     """Note that somebody looks after it: no more messages until it has ended."""
-    return AlertDocument.of(caller.alerts.ack(alert_id, actor=ACTOR, note=order.note))
+    return caller.alerts.ack(alert_id, actor=ACTOR, note=order.note)

@@ -14,7 +14,6 @@ from sisgate.web.rights import needs
 from sisgate.web.schemas.audit import (
     EventDocument,
     EventsDocument,
-    HeadDocument,
     NewestHeadDocument,
     PublicKeysDocument,
     SealedDocument,
@@ -98,14 +97,13 @@ def seal_audit_log(caller: Caller) -> SealedDocument:
 @router.get("/head", openapi_extra=ADMIN, summary="Show the head of the audit log")
 def get_audit_head(caller: Caller) -> NewestHeadDocument:
     """Return the signed head of the newest seal, to keep on another system."""
-    head = caller.audit.head()
-    return NewestHeadDocument(head=HeadDocument.of(head) if head is not None else None)
+    return NewestHeadDocument(head=caller.audit.head())
 
 
 @router.get("/public-keys", openapi_extra=ADMIN, summary="Show the public audit keys")
 def list_public_keys(caller: Caller) -> PublicKeysDocument:
     """Return what an auditor needs to verify an export."""
-    return PublicKeysDocument.of(caller.audit.public_keys())
+    return PublicKeysDocument(keys=caller.audit.public_keys())
 
 
 def _event(event: AuditEvent) -> dict[str, object]:

@@ -27,8 +27,6 @@ from sisgate.web.schemas.configuration import (
     RemoveProviders,
     RollbackOrder,
     StoredDocument,
-    TableChangeDocument,
-    VersionDocument,
 )
 
 router = APIRouter(prefix="/v1/configuration", tags=["configuration"])
@@ -50,7 +48,7 @@ def list_versions(
 ) -> HistoryDocument:
     """Return the newest versions, newest first: who applied each, when and why."""
     versions = caller.configuration.history(limit)
-    return HistoryDocument(versions=[VersionDocument.of(each) for each in versions])
+    return HistoryDocument(versions=versions)
 
 
 @router.get("/versions/{number}", openapi_extra=LOOK, summary="Show a version")
@@ -100,14 +98,15 @@ def compare_versions(
 ) -> DifferencesDocument:
     """Return what has changed since a version."""
     changes = caller.configuration.diff(number, to)
-    return DifferencesDocument(changes=[TableChangeDocument.of(each) for each in changes])
+    return DifferencesDocument(changes=changes)
 
 
 @router.post("/edits/plan", openapi_extra=LOOK, summary="Show what a change would do")
 def plan_edit(order: EditOrder, caller: Caller) -> PlannedEditDocument:
     """Check a change of providers and return what it would do. Changes nothing."""
     with _mistakes_of_the_caller():
-        return PlannedEditDocument.of(_planned(caller, order))
+        plan = _planned(caller, order)
+        return PlannedEditDocument(**plan.as_dict(), document=plan.document)
 
 
 @router.post("/edits", openapi_extra=ADMIN, summary="Change providers")

@@ -12,27 +12,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
-from sisgate.gateway import Gateway, StoredChange, StoredRecord
+from sisgate.gateway import Feed, Gateway, RecordHistory, RecordPage, StoredChange, StoredRecord
 from sisgate.web.deps import ACTOR, Caller, ProviderName, Purpose, RequestId, ResourceName
 from sisgate.web.rights import needs
 from sisgate.web.schemas.datasets import (
-    AbsentDocument,
     BrowseOrder,
     CountDocument,
     CursorDocument,
     DatasetsDocument,
-    FeedConsumerDocument,
     FeedConsumers,
-    FeedDocument,
-    OpenedRecord,
     OpenedRecords,
     OpenRecordsOrder,
-    RecordHistoryDocument,
     RecordOrder,
-    RecordPageDocument,
     RestartedDocument,
     RestartOrder,
-    SyncedDataset,
     SyncedDatasets,
 )
 from sisgate.web.streams import JSON_LINES, json_lines
@@ -112,7 +105,7 @@ def list_synced_datasets(
         name, _, resource = after.partition("/")
         known = name, resource
     found = caller.datasets.list(provider, after=known, limit=limit)
-    return SyncedDatasets(datasets=[SyncedDataset.of(each) for each in found])
+    return SyncedDatasets(datasets=found)
 
 
 @router.get(ALL, openapi_extra=needs("look", "part of provider"), summary="List datasets")
@@ -120,7 +113,7 @@ def list_datasets(
     provider: ProviderName, caller: Caller, with_absent: bool = False
 ) -> DatasetsDocument:
     """Return the datasets of a provider, and those that it refuses to this installation."""
-    absent = [AbsentDocument.of(each) for each in caller.datasets.absent(provider)]
+    absent = caller.datasets.absent(provider)
     roster = caller.datasets.roster(provider, with_absent=with_absent)
     return DatasetsDocument(roster=list(roster), absent=absent)
 
@@ -144,7 +137,7 @@ def list_consumers(
 ) -> FeedConsumers:
     """Return how far apps have read the feeds that the caller may see; an app sees itself."""
     found = caller.datasets.consumers(provider, resource)
-    return FeedConsumers(consumers=[FeedConsumerDocument.of(each) for each in found])
+    return FeedConsumers(consumers=found)
 
 
 @router.get(
@@ -156,10 +149,9 @@ def get_feed(
     caller: Caller,
     before: Annotated[int | None, Query(ge=0, le=2**53, description="A number.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-) -> FeedDocument:
+) -> Feed:
     """Return the newest changes, or those below a number, newest first, without any data."""
-    feed = caller.datasets.feed(provider, resource, before=before, limit=limit)
-    return FeedDocument.of(feed)
+    return caller.datasets.feed(provider, resource, before=before, limit=limit)
 
 
 @router.get(
@@ -200,13 +192,12 @@ async def list_records(reading: Reading, include_deleted: bool = False) -> Respo
 )
 def browse_records(
     provider: ProviderName, resource: ResourceName, order: BrowseOrder, caller: Caller
-) -> RecordPageDocument:
+) -> RecordPage:
     """Return records from an id on, without their data."""
-    page = caller.datasets.browse(
+    return caller.datasets.browse(
         provider, resource,
         start=order.start, include_deleted=order.include_deleted, limit=order.limit,
     )  # fmt: skip
-    return RecordPageDocument.of(page)
 
 
 @router.post(
@@ -216,9 +207,9 @@ def browse_records(
 )
 def get_record_history(
     provider: ProviderName, resource: ResourceName, order: RecordOrder, caller: Caller
-) -> RecordHistoryDocument:
+) -> RecordHistory:
     """Return the newest updates and deletions of a record, without its data."""
-    return RecordHistoryDocument.of(caller.datasets.history(provider, resource, order.sourced_id))
+    return caller.datasets.history(provider, resource, order.sourced_id)
 
 
 @router.post(f"{AT}/records/open", openapi_extra=needs("read", "dataset"), summary="Open records")
@@ -229,7 +220,7 @@ def open_records(
     found = caller.datasets.open(
         provider, resource, order.ids, purpose=order.purpose, request_id=order.request_id
     )
-    return OpenedRecords(records=[OpenedRecord.of(each) for each in found])
+    return OpenedRecords(records=found)
 
 
 @router.get(

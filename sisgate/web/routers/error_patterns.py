@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
+from sisgate.gateway import ErrorSummary
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
 from sisgate.web.schemas.error_patterns import (
-    PatternDocument,
     PatternsDocument,
     ReopenErrorOrder,
     ResolveErrorOrder,
@@ -35,15 +35,15 @@ def list_errors(
     found = caller.errors.list(
         states=state or ("open",), provider=provider, since=since, limit=limit
     )
-    return PatternsDocument(errors=[PatternDocument.of(each) for each in found])
+    return PatternsDocument(errors=found)
 
 
 @router.get(
     "/{pattern_id}", openapi_extra=needs("look", "anywhere"), summary="Show a pattern of errors"
 )
-def get_error(pattern_id: PatternId, caller: Caller) -> PatternDocument:
+def get_error(pattern_id: PatternId, caller: Caller) -> ErrorSummary:
     """Return one pattern."""
-    return PatternDocument.of(caller.errors.get(pattern_id))
+    return caller.errors.get(pattern_id)
 
 
 @router.post(
@@ -51,13 +51,9 @@ def get_error(pattern_id: PatternId, caller: Caller) -> PatternDocument:
     openapi_extra=needs("control", "anywhere"),
     summary="Mark a pattern as fixed",
 )
-def resolve_error(
-    pattern_id: PatternId, order: ResolveErrorOrder, caller: Caller
-) -> PatternDocument:
+def resolve_error(pattern_id: PatternId, order: ResolveErrorOrder, caller: Caller) -> ErrorSummary:
     """Mark a pattern as fixed, and in what. If it comes back, it is open again."""
-    return PatternDocument.of(
-        caller.errors.resolve(pattern_id, fixed_in=order.fixed_in, actor=ACTOR)
-    )
+    return caller.errors.resolve(pattern_id, fixed_in=order.fixed_in, actor=ACTOR)
 
 
 @router.post(
@@ -65,6 +61,6 @@ def resolve_error(
     openapi_extra=needs("control", "anywhere"),
     summary="Mark a pattern as not fixed",
 )
-def reopen_error(pattern_id: PatternId, order: ReopenErrorOrder, caller: Caller) -> PatternDocument:
+def reopen_error(pattern_id: PatternId, order: ReopenErrorOrder, caller: Caller) -> ErrorSummary:
     """Take back that a pattern is fixed; one that is open stays as it is."""
-    return PatternDocument.of(caller.errors.reopen(pattern_id, reason=order.reason, actor=ACTOR))
+    return caller.errors.reopen(pattern_id, reason=order.reason, actor=ACTOR)

@@ -68,7 +68,7 @@ async def get_ready(
     word = "ready" if readiness.is_whole else "degraded" if readiness.is_ready else "unready"
     checks = None
     if known is not None:
-        checks = [CheckDocument.of(each) for each in readiness.checks]
+        checks = readiness.checks
     return ReadyDocument(status=word, checks=checks)
 
 

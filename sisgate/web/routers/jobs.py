@@ -9,12 +9,13 @@ from fastapi import APIRouter, Path, Query, Response
 
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
+from sisgate.gateway import BulkOutcome, HeldDeletions, Timeline
+from sisgate.gateway.answer import RequestTarget
 from sisgate.web.deps import ACTOR, Caller, Common, End, JobId, Purpose
 from sisgate.web.rights import needs
 from sisgate.web.schemas.jobs import (
     AcceptedJob,
     AnswerDocument,
-    DeadLetterDocument,
     DeadLetters,
     FoundJob,
     JobActionOrder,
@@ -22,19 +23,14 @@ from sisgate.web.schemas.jobs import (
     JobPage,
     PlanDocument,
     Resolution,
-    TargetDocument,
-    WaitDocument,
     WaitsFor,
 )
 from sisgate.web.schemas.overview import (
     BulkActionOrder,
-    BulkOutcomeDocument,
     BulkReviewDocument,
     BulkRoundOrder,
     DeletionsOrder,
-    HeldDeletionsDocument,
     HeldSyncs,
-    TimelineDocument,
 )
 from sisgate.web.streams import EVENTS, events_of
 
@@ -70,7 +66,7 @@ def list_jobs(
         )  # fmt: skip
     page = found[:limit]
     following = page[-1].cursor if len(found) > limit else None
-    return JobPage(jobs=[JobDocument.of(each) for each in page], next=following)
+    return JobPage(jobs=page, next=following)
 
 
 @router.get(
@@ -86,7 +82,7 @@ def list_dead_letters(
 ) -> DeadLetters:
     """Return jobs that were given up and not retried since, the oldest first."""
     letters = caller.jobs.dead(provider=provider, app=app, error=error, since=since, limit=limit)
-    return DeadLetters(jobs=[DeadLetterDocument.of_letter(each) for each in letters])
+    return DeadLetters(jobs=letters)
 
 
 @router.get("/jobs/find", openapi_extra=needs("look", "anywhere"), summary="Find a job by its id")
@@ -131,12 +127,12 @@ def get_answer(job_id: JobId, caller: Caller, purpose: Purpose = None) -> Answer
 @router.get(
     "/jobs/{job_id}/target", openapi_extra=needs("look", "job"), summary="Show what was requested"
 )
-def get_target(job_id: JobId, caller: Caller) -> TargetDocument:
+def get_target(job_id: JobId, caller: Caller) -> RequestTarget:
     """Return method, path and query of a request, as far as the caller may see them."""
     target = caller.jobs.request_target(job_id)
     if target is None:
-        return TargetDocument(method=None, path=None, query=None, hidden="it is a sync")
-    return TargetDocument.of(target)
+        return RequestTarget(method=None, path=None, query=None, hidden="it is a sync")
+    return target
 
 
 @router.get(
@@ -152,9 +148,9 @@ def get_forecast(job_id: JobId, caller: Caller) -> PlanDocument:
     openapi_extra=needs("look", "job"),
     summary="Tell what happened to a job",
 )
-def get_timeline(job_id: JobId, caller: Caller) -> TimelineDocument:
+def get_timeline(job_id: JobId, caller: Caller) -> Timeline:
     """Return its states, calls and attempts in order, and whose fault each wait was."""
-    return TimelineDocument.of_job(caller.jobs.timeline(job_id))
+    return caller.jobs.timeline(job_id)
 
 
 @router.get(
@@ -162,7 +158,7 @@ def get_timeline(job_id: JobId, caller: Caller) -> TimelineDocument:
 )
 def list_held_syncs(caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> HeldSyncs:
     """Return the held syncs that no later sync of their dataset has settled, newest first."""
-    return HeldSyncs(jobs=[JobDocument.of(each) for each in caller.jobs.held(limit=limit)])
+    return HeldSyncs(jobs=caller.jobs.held(limit=limit))
 
 
 @router.post(
@@ -170,11 +166,9 @@ def list_held_syncs(caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] 
     openapi_extra=needs("look", "job"),
     summary="List what a held sync would delete",
 )
-def list_deletions(job_id: JobId, order: DeletionsOrder, caller: Caller) -> HeldDeletionsDocument:
+def list_deletions(job_id: JobId, order: DeletionsOrder, caller: Caller) -> HeldDeletions:
     """Return ids and times of the records, without their data. Another job is a conflict (409)."""
-    return HeldDeletionsDocument.of(
-        caller.jobs.deletions(job_id, start=order.start, limit=order.limit)
-    )
+    return caller.jobs.deletions(job_id, start=order.start, limit=order.limit)
 
 
 BulkActionName = Annotated[Literal["retry", "cancel"], Path(description="What to do.")]
@@ -189,7 +183,7 @@ def review_jobs(
     action: BulkActionName, order: BulkActionOrder, caller: Caller
 ) -> BulkReviewDocument:
     """Return count, states and a sample. Changes nothing."""
-    return BulkReviewDocument.of_review(caller.jobs.review_bulk(action, order.query))
+    return BulkReviewDocument.of(caller.jobs.review_bulk(action, order.query))
 
 
 @router.post(
@@ -197,17 +191,14 @@ def review_jobs(
     openapi_extra=needs("enqueue", "anywhere"),
     summary="Retry or cancel all matching jobs",
 )
-def act_on_jobs(
-    action: BulkActionName, order: BulkRoundOrder, caller: Caller
-) -> BulkOutcomeDocument:
+def act_on_jobs(action: BulkActionName, order: BulkRoundOrder, caller: Caller) -> BulkOutcome:
     """Do it for some seconds; `after` of the outcome begins the next round, null says it is done.
 
     Jobs that have moved, or that the caller may not touch, are left as they are: the conflicts.
     """
-    outcome = caller.jobs.run_bulk(
+    return caller.jobs.run_bulk(
         action, order.query, after=order.after, actor=ACTOR, reason=order.reason
     )
-    return BulkOutcomeDocument.of_outcome(outcome)
 
 
 @router.get(
@@ -215,8 +206,7 @@ def act_on_jobs(
 )
 def get_wait(job_id: JobId, caller: Caller) -> WaitsFor:
     """Return what a live job waits for and until when."""
-    wait = caller.jobs.waits_for(job_id)
-    return WaitsFor(wait=WaitDocument.of(wait) if wait is not None else None)
+    return WaitsFor(wait=caller.jobs.waits_for(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", openapi_extra=needs("enqueue", "job"), summary="Cancel a job")

@@ -13,9 +13,7 @@ from sisgate.web.schemas.keys import (
     KeyDocument,
     KeyOrder,
     KeysDocument,
-    KeyUseDocument,
     KeyUses,
-    MasterKeyDocument,
     MasterKeysDocument,
     SlotOrder,
 )
@@ -32,7 +30,7 @@ AT = "/providers/{provider}/keys"
 def list_keys(caller: Caller, all_states: bool = False) -> KeysDocument:
     """Return the keys of the providers whose keys the caller may manage."""
     keys = caller.keys.list(all_states=all_states)
-    return KeysDocument(keys=[KeyDocument.of(each) for each in keys])
+    return KeysDocument(keys=keys)
 
 
 @router.get(
@@ -43,7 +41,7 @@ def list_keys(caller: Caller, all_states: bool = False) -> KeysDocument:
 def list_master_keys(caller: Caller) -> MasterKeysDocument:
     """Return the keys that seal secrets: their ids and origins, and how much each has sealed."""
     keys = caller.keys.master.list()
-    return MasterKeysDocument(keys=[MasterKeyDocument.of(each) for each in keys])
+    return MasterKeysDocument(keys=keys)
 
 
 @router.post(
@@ -68,14 +66,14 @@ def list_provider_keys(
 ) -> KeysDocument:
     """Return its keys, newest first; with `all_states` also those that have ended."""
     keys = caller.keys.list(provider, all_states=all_states)
-    return KeysDocument(keys=[KeyDocument.of(each) for each in keys])
+    return KeysDocument(keys=keys)
 
 
 @router.get(f"{AT}/usage", openapi_extra=needs("keys", "provider"), summary="Show keys' use")
 def get_key_usage(provider: ProviderName, caller: Caller) -> KeyUses:
     """Return how each key was used, newest first."""
     uses = caller.keys.of(provider).usage()
-    return KeyUses(keys=[KeyUseDocument.of_use(each.as_dict()) for each in uses])
+    return KeyUses(keys=uses)
 
 
 @router.post(

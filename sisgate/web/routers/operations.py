@@ -10,19 +10,15 @@ from fastapi import APIRouter, Path, Response
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
 from sisgate.web.schemas.admin import (
-    CheckedDocument,
     ContentDocument,
     DiagnosisDocument,
     DiagnosisOrder,
     FleetDocument,
     MessageDetails,
-    MessageDocument,
     MessagesDocument,
     RequeuedDocument,
-    RetentionDocument,
     RetentionOrder,
     RetentionResults,
-    ScheduleDocument,
     SchedulesDocument,
 )
 from sisgate.web.schemas.jobs import BulkResult
@@ -48,14 +44,14 @@ def get_fleet(caller: Caller) -> FleetDocument:
 )
 def get_dashboard(caller: Caller) -> DashboardDocument:
     """Return what needs attention, backlog, the busiest providers, processes."""
-    return DashboardDocument.of_board(caller.fleet.dashboard())
+    return DashboardDocument.of(caller.fleet.dashboard())
 
 
 @router.get("/schedules", openapi_extra=needs("look", "anywhere"), summary="List schedules")
 def list_schedules(caller: Caller) -> SchedulesDocument:
     """Return the schedules that the caller may see, by name."""
     schedules = caller.schedules.list()
-    return SchedulesDocument(schedules=[ScheduleDocument(**each.as_dict()) for each in schedules])
+    return SchedulesDocument(schedules=schedules)
 
 
 @router.post(
@@ -66,14 +62,15 @@ def list_schedules(caller: Caller) -> SchedulesDocument:
 )
 def run_schedule(name: str, caller: Caller, order: BecauseOrder | None = None) -> BulkResult:
     """Enqueue a schedule's syncs, due or not."""
-    return BulkResult.of(caller.schedules.run(name, reason=order.reason if order else None))
+    reason = order.reason if order else None
+    return BulkResult(jobs=caller.schedules.run(name, reason=reason))
 
 
 @router.get("/quarantine", openapi_extra=LOOK, summary="List messages in quarantine")
 def list_quarantine(caller: Caller) -> MessagesDocument:
     """Return the messages that no worker could handle, newest first, without their content."""
     messages = caller.quarantine.list()
-    return MessagesDocument(messages=[MessageDocument(**each.as_dict()) for each in messages])
+    return MessagesDocument(messages=messages)
 
 
 @router.get("/quarantine/{message_id}", openapi_extra=LOOK, summary="Show a message")
@@ -114,19 +111,19 @@ def diagnose(order: DiagnosisOrder, caller: Caller) -> DiagnosisDocument:
 
     Of thousands of providers, those that a minute allows are asked, the most suspicious ones first.
     """
-    results = caller.diagnosis.run(order.provider, probe=order.probe)
-    return DiagnosisDocument(checks=[CheckedDocument.of(each) for each in results])
+    checks = list(caller.diagnosis.run(order.provider, probe=order.probe))
+    return DiagnosisDocument(checks=checks)
 
 
 @router.get("/retention", openapi_extra=ADMIN, summary="Count what is past its retention")
 def preview_retention(caller: Caller) -> RetentionResults:
     """Return what each rule would delete now. Deletes nothing."""
     results = caller.privacy.retention.preview()
-    return RetentionResults(rules=[RetentionDocument.of(each) for each in results])
+    return RetentionResults(rules=results)
 
 
 @router.post("/retention/run", openapi_extra=ADMIN, summary="Delete what is past its retention")
 def run_retention(order: RetentionOrder, caller: Caller) -> RetentionResults:
     """Delete it, for at most some seconds for each rule."""
     results = caller.privacy.retention.run(actor=ACTOR, seconds=order.seconds)
-    return RetentionResults(rules=[RetentionDocument.of(each) for each in results])
+    return RetentionResults(rules=results)

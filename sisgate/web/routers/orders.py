@@ -110,7 +110,7 @@ def create_jobs(order: BulkOrder, caller: Caller) -> BulkResult:
 
     A problem has the `index` of the item that is wrong.
     """
-    return BulkResult.of(caller.enqueue([each.order() for each in order.items]))
+    return BulkResult(jobs=caller.enqueue([each.order() for each in order.items]))
 
 
 @router.post(
@@ -126,4 +126,4 @@ def create_many_syncs(
 
     One that is refused keeps no other from being accepted.
     """
-    return ManySyncsResult.of(caller.sync_many(**order.arguments(key)))
+    return ManySyncsResult(syncs=caller.sync_many(**order.arguments(key)))

@@ -48,7 +48,7 @@ def find_disclosures(order: DisclosureOrder, caller: Caller) -> DisclosuresDocum
         order.provider, order.sourced_id, actor=ACTOR, resource=order.resource,
         since=order.since, until=order.until,
     )  # fmt: skip
-    return DisclosuresDocument.of(found)
+    return DisclosuresDocument(disclosures=found)
 
 
 @router.post("/pseudonyms", openapi_extra=ADMIN, summary="Show a person's pseudonyms")

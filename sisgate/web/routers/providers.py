@@ -18,7 +18,6 @@ from sisgate.web.schemas.providers import (
     ProvidersDocument,
     TransformOrder,
     TrialDocument,
-    UsageDocument,
     UsagePage,
     WindowShape,
     details_of,
@@ -48,7 +47,7 @@ def list_providers(
     found = caller.providers.search(
         text, kind=kind, pool=pool, sort=sort, page=page or 1, size=size
     )
-    return ProvidersDocument.of_page(found)
+    return ProvidersDocument.of(found)
 
 
 @router.get(
@@ -63,7 +62,7 @@ def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
         hold, queue = caller.providers.hold(provider), caller.providers.queue(provider)
     except BrokerUnavailable:  # among the obstacles
         return details_of(overview, None, None)
-    return details_of(overview, hold, list(queue))
+    return details_of(overview, hold, queue)
 
 
 @router.get(
@@ -121,4 +120,4 @@ def get_usage(
 ) -> UsagePage:
     """Return the calls of each app to each provider; an app sees its own only."""
     sums = caller.providers.usage(provider, app=app, since=since, until=until, by=by)
-    return UsagePage(usage=[UsageDocument.of(each) for each in sums])
+    return UsagePage(usage=sums)

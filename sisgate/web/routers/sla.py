@@ -22,21 +22,19 @@ Month = Annotated[
 @router.get("", openapi_extra=needs("look", "anywhere"), summary="Show service levels")
 def list_service_levels(caller: Caller) -> SlaDocument:
     """Return availability, latency and freshness of all providers against their objectives."""
-    return SlaDocument(
-        providers=[ProviderSlaDocument.of(each.as_dict()) for each in caller.sla.list()]
-    )
+    return SlaDocument(providers=caller.sla.list())
 
 
 @router.get("/{provider}", openapi_extra=SEEN, summary="Show a provider's service levels")
 def get_service_levels(provider: ProviderName, caller: Caller) -> ProviderSlaDocument:
     """Return the same of one provider."""
-    return ProviderSlaDocument.of(caller.sla.of(provider).as_dict())
+    return ProviderSlaDocument.of(caller.sla.of(provider))
 
 
 @router.get("/{provider}/month", openapi_extra=SEEN, summary="Show a month's service levels")
 def get_month(provider: ProviderName, caller: Caller, month: Month = None) -> MonthDocument:
     """Return a month's service levels, by the day too."""
-    return MonthDocument.of(caller.sla.month(provider, month).as_dict())
+    return MonthDocument.of(caller.sla.month(provider, month))
 
 
 @router.get(

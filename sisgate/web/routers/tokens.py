@@ -38,7 +38,7 @@ def get_caller(caller: Caller) -> CallerDocument:
 def list_tokens(caller: Caller, every: bool = False) -> TokensDocument:
     """Return the tokens that are valid; with `every`, also those that are not any more."""
     tokens = caller.tokens.list(every=every)
-    return TokensDocument(tokens=[TokenDocument.of(each) for each in tokens])
+    return TokensDocument(tokens=tokens)
 
 
 @router.post("/tokens", status_code=201, openapi_extra=ADMIN, summary="Create a token")

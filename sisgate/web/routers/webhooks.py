@@ -38,7 +38,7 @@ def list_webhooks(
 ) -> WebhooksDocument:
     """Return the caller's webhooks; for operators those of `app`, or of all apps."""
     hooks = caller.webhooks.list(app=app)
-    return WebhooksDocument(webhooks=[WebhookDocument.of(each) for each in hooks])
+    return WebhooksDocument(webhooks=hooks)
 
 
 @router.post("", status_code=201, openapi_extra=OWN, summary="Create a webhook")
@@ -123,7 +123,7 @@ def list_deliveries(
 ) -> DeliveriesDocument:
     """Return the newest events and what became of them."""
     found = caller.webhooks.deliveries(webhook_id, state=state, limit=limit, before=before)
-    return DeliveriesDocument(deliveries=[DeliveryDocument.of(each) for each in found])
+    return DeliveriesDocument(deliveries=found)
 
 
 @router.get("/{webhook_id}/deliveries/{number}", openapi_extra=OWN, summary="Show a delivery")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from sisgate.gateway import Liveness, RetentionResult, TokenInfo
+from sisgate.gateway import DiagnosticResult, Liveness
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
@@ -58,11 +58,6 @@ class TokenDocument(Document):
     last_used_at: Moment | None
     revoked_at: Moment | None
     token: str | None = None
-
-    @classmethod
-    def of(cls, info: TokenInfo) -> Self:
-        """Return the document of a token."""
-        return cls(**info.as_dict())
 
 
 class TokensDocument(Document):
@@ -138,19 +133,10 @@ class DiagnosisOrder(OrderDocument):
     probe: bool = False
 
 
-class CheckedDocument(Document):
-    """The subject of a check, its grade, what it found, and what to do about it."""
-
-    subject: str
-    grade: Literal["ok", "warn", "fail"]
-    what: str
-    remedy: str | None
-
-
 class DiagnosisDocument(Document):
     """The checks of `sisgate doctor`, from where the service runs, in their order."""
 
-    checks: list[CheckedDocument]
+    checks: list[DiagnosticResult]
 
 
 class RetentionDocument(Document):
@@ -161,14 +147,6 @@ class RetentionDocument(Document):
     before: Moment | None
     rows: dict[str, int]
     finished: bool
-
-    @classmethod
-    def of(cls, result: RetentionResult) -> Self:
-        """Return the document of a result."""
-        return cls(
-            rule=result.rule.name, setting=result.rule.setting, before=result.rule.before,
-            rows=dict(result.rows), finished=result.finished,
-        )  # fmt: skip
 
 
 class RetentionResults(Document):
@@ -208,7 +186,5 @@ class FleetDocument(Document):
     @classmethod
     def of(cls, liveness: Liveness) -> Self:
         """Return the document of the fleet."""
-        processes = None
-        if liveness.fleet is not None:
-            processes = [ProcessDocument.of(each) for each in liveness.fleet.processes]
-        return cls(processes=processes, obstacles=[each.as_dict() for each in liveness.obstacles])
+        processes = liveness.fleet and liveness.fleet.processes
+        return cls(processes=processes, obstacles=liveness.obstacles)

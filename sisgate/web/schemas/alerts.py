@@ -2,95 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sisgate.gateway import AlertStatus
-from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
+from sisgate.gateway import AlertStatus, ChannelStatus, Silence
+from sisgate.web.schemas.document import Document, Moment, OrderDocument
 
 SeverityName = Literal["info", "warning", "critical"]
 StateName = Literal["pending", "firing", "acknowledged", "resolved"]
 
 
-class AlertDocument(Document):
-    """One alert: of one rule and one subject."""
-
-    id: str
-    rule: str
-    subject: str
-    provider: str | None
-    state: StateName
-    severity: SeverityName
-    cause: str
-    culprit: str
-    message: str
-    remedy: str
-    evidence: Annotated[Json, Field(description="Numbers, times and ids, by name.")]
-    since: Moment
-    fired_at: Moment | None
-    acknowledged_at: Moment | None
-    acknowledged_by: str | None
-    note: str | None
-    resolved_at: Moment | None
-    seen_at: Moment
-    changed_at: Moment
-    times: int
-    flaps: int
-    told: Literal["firing", "resolved"] | None
-    told_at: Moment | None
-    channels: Annotated[list[str], Field(description="Told that it fires, and not yet of its end.")]
-    held_until: Annotated[
-        Moment | None, Field(description="Nothing is told of it until then, because it flaps.")
-    ]
-    undelivered: Annotated[
-        list[str], Field(description="Channels whose messages about it have not arrived yet.")
-    ]
-
-    @classmethod
-    def of(cls, alert: AlertStatus) -> Self:
-        """Return the document of an alert."""
-        return cls.model_validate(alert.as_dict())
-
-
 class AlertsDocument(Document):
     """Alerts, the worst first."""
 
-    alerts: list[AlertDocument]
-
-
-class SilenceDocument(Document):
-    """No messages of a rule, of a provider, or of both, until a time."""
-
-    id: str
-    rule: str | None
-    provider: str | None
-    until: Moment
-    set_by: str
-    reason: str | None
+    alerts: list[AlertStatus]
 
 
 class SilencesDocument(Document):
     """The silences in force."""
 
-    silences: list[SilenceDocument]
-
-
-class ChannelDocument(Document):
-    """A channel, without its URL. `is_here`: this process has that."""
-
-    name: str
-    place: str
-    is_here: bool
-    least: SeverityName
-    waiting: int
-    last_error: str | None
+    silences: list[Silence]
 
 
 class ChannelsDocument(Document):
     """The configured channels."""
 
-    channels: list[ChannelDocument]
+    channels: list[ChannelStatus]
 
 
 class AcknowledgeOrder(OrderDocument):

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from sisgate.gateway import AuditEvent, VerificationResult
+from sisgate.gateway import AuditEvent
 from sisgate.web.schemas.document import Document, Json, Moment
 
 
@@ -67,11 +67,6 @@ class VerificationDocument(Document):
     newest_head: int | None
     counts: dict[str, int]
     findings: list[FindingDocument]
-
-    @classmethod
-    def of(cls, result: VerificationResult) -> Self:
-        """Return the document of a result."""
-        return cls.model_validate(result.as_dict())
 
 
 class SealedDocument(Document):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from sisgate.gateway import AppliedConfiguration
-from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
+from sisgate.gateway import TableChange, VersionInfo
+from sisgate.web.schemas.document import Document, Json, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
 
@@ -106,22 +106,6 @@ class PurgedDocument(Document):
     dry_run: bool
 
 
-class SettingChangeDocument(Document):
-    """One setting; null is "not set"."""
-
-    name: str
-    before: Any
-    after: Any
-
-
-class TableChangeDocument(Document):
-    """One table, or a setting without one, and its changed settings."""
-
-    kind: Literal["add", "change", "remove"]
-    subject: str
-    settings: list[SettingChangeDocument]
-
-
 class PlannedDocument(Document):
     """What applying would change, seen from version `base`.
 
@@ -129,7 +113,7 @@ class PlannedDocument(Document):
     """
 
     base: int
-    changes: list[TableChangeDocument]
+    changes: list[TableChange]
     cancels: dict[str, int]
     drops: dict[str, int]
 
@@ -143,7 +127,7 @@ class PlannedEditDocument(PlannedDocument):
 class DifferencesDocument(Document):
     """How two versions differ."""
 
-    changes: list[TableChangeDocument]
+    changes: list[TableChange]
 
 
 class AppliedDocument(Document):
@@ -152,35 +136,18 @@ class AppliedDocument(Document):
     version: int
     is_new: bool
     holds_now: bool
-    changes: list[TableChangeDocument]
+    changes: list[TableChange]
     cancelled: dict[str, int]
-
-    @classmethod
-    def of(cls, applied: AppliedConfiguration) -> Self:
-        """Return the document of what was applied."""
-        return cls(**applied.as_dict())
-
-
-class VersionDocument(Document):
-    """A version: who applied it, when and why, and the tables that it changed."""
-
-    number: int
-    digest: str
-    based_on: int
-    changes: dict[str, list[str]]
-    created_at: Moment
-    actor: str
-    reason: str | None
 
 
 class HistoryDocument(Document):
     """Versions, newest first."""
 
-    versions: list[VersionDocument]
+    versions: list[VersionInfo]
 
 
 class StoredDocument(Document):
     """A version with its document."""
 
-    version: Annotated[VersionDocument, Field(validation_alias="info")]
+    version: Annotated[VersionInfo, Field(validation_alias="info")]
     document: Json

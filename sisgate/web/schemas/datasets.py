@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sisgate.gateway import AbsentDataset, DatasetStatus, FeedConsumer
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
@@ -24,22 +25,11 @@ class CursorDocument(Document):
     cursor: int
 
 
-class AbsentDocument(Document):
-    """A dataset that the provider refused: its message, the job, and the time of the next try."""
-
-    resource: str
-    status: int
-    message: str
-    job: str
-    since: Moment
-    asked_again_at: Moment
-
-
 class DatasetsDocument(Document):
     """The datasets that a sync of the whole roster reads, in order, and those it leaves out."""
 
     roster: list[str]
-    absent: list[AbsentDocument]
+    absent: list[AbsentDataset]
 
 
 class RestartOrder(OrderDocument):
@@ -54,59 +44,16 @@ class RestartedDocument(Document):
     datasets: list[str]
 
 
-class SyncedDataset(Document):
-    """A dataset as the last syncs left it. Times are null for never, `change` is the newest's."""
-
-    provider: str
-    resource: str
-    synced_at: Moment | None
-    full_synced_at: Moment | None
-    change: int
-
-
 class SyncedDatasets(Document):
     """Datasets that were synced."""
 
-    datasets: list[SyncedDataset]
-
-
-class FeedChangeDocument(Document):
-    """One change without its record."""
-
-    sequence: int
-    operation: str
-    sourced_id: str
-    changed_at: Moment
-    job_id: str
-
-
-class FeedDocument(Document):
-    """A feed: its newest number, the number up to which changes are gone, the newest changes."""
-
-    provider: str
-    resource: str
-    newest: int
-    horizon: int
-    oldest_at: Moment | None
-    changes: list[FeedChangeDocument]
-
-
-class FeedConsumerDocument(Document):
-    """How far an app has read a feed. `is_lost`: changes that it has not read are gone."""
-
-    app: str
-    provider: str
-    resource: str
-    cursor: int
-    behind: int
-    read_at: Moment
-    is_lost: bool
+    datasets: list[DatasetStatus]
 
 
 class FeedConsumers(Document):
     """Apps that read changes, by dataset, the one that is most behind first."""
 
-    consumers: list[FeedConsumerDocument]
+    consumers: list[FeedConsumer]
 
 
 SourcedId = Annotated[
@@ -134,31 +81,6 @@ class OpenRecordsOrder(OrderDocument):
     ids: Annotated[list[SourcedId], Field(min_length=1, max_length=100)]
     purpose: Annotated[str | None, Field(max_length=500)] = None
     request_id: Annotated[str | None, Field(max_length=100)] = None
-
-
-class RecordInfoDocument(Document):
-    """What is known of a record without its data; `fingerprint` changes with the data."""
-
-    sourced_id: str
-    fingerprint: str | None
-    first_seen: Moment
-    last_seen: Moment
-    changed_at: Moment
-    deleted_at: Moment | None
-
-
-class RecordPageDocument(Document):
-    """Records by id; `next` is where the following ones start."""
-
-    records: list[RecordInfoDocument]
-    next: str | None
-
-
-class RecordHistoryDocument(Document):
-    """A record with its newest updates and deletions."""
-
-    record: RecordInfoDocument
-    changes: list[FeedChangeDocument]
 
 
 class OpenedRecord(Document):

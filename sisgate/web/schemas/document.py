@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+
+
+def _given(value: Any) -> Any:
+    """Return what a value gives as JSON, if it does; of others the attributes are read."""
+    return value.as_dict() if hasattr(value, "as_dict") else value
 
 
 class OrderDocument(BaseModel):
@@ -15,13 +20,15 @@ class OrderDocument(BaseModel):
 
 
 class Document(BaseModel):
-    """A body that the service sends."""
+    """A body that the service sends. Values of the gateway that need no other shape have none."""
 
     model_config = ConfigDict(serialize_by_alias=True, from_attributes=True)
 
+    _values = model_validator(mode="before")(_given)
+
     @classmethod
     def of(cls, value: Any) -> Self:
-        """Return the document of a value of the gateway that has the same names."""
+        """Return the document of a value of the gateway."""
         return cls.model_validate(value)
 
 
@@ -34,4 +41,4 @@ def _aware(value: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_aware)]
 """A time with a UTC offset."""
 
-Json = dict[str, Any]
+Json = Annotated[dict[str, Any], BeforeValidator(_given)]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from sisgate.domain.priorities import PriorityName
 from sisgate.domain.states import JobState
-from sisgate.gateway import Answer, DeadLetter, Job, JobStatus, Plan, SyncResult, Wait
+from sisgate.gateway import Answer, Job, JobStatus
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import HoldDocument
 
@@ -73,11 +72,6 @@ class JobDocument(Document):
     progress: Annotated[float, Field(description="The share of its planned calls that ended.")]
     is_final: Annotated[bool, Field(description="Whether it has ended.")]
 
-    @classmethod
-    def of(cls, status: JobStatus) -> Self:
-        """Return the document of a status."""
-        return cls(**status.as_dict(), progress=status.progress, is_final=status.is_final)
-
 
 class AcceptedJob(JobDocument):
     """A job that was accepted, or an earlier one in its place.
@@ -99,9 +93,8 @@ class AcceptedJob(JobDocument):
     def accepted(cls, job: Job, status: JobStatus, answer: Answer | None) -> Self:
         """Return the document of an accepted job."""
         return cls(
-            **status.as_dict(), progress=status.progress, is_final=status.is_final,
-            is_new=job.is_new, age_seconds=job.age_seconds, is_stale=job.is_stale,
-            origin=job.origin,
+            **status.as_dict(), is_new=job.is_new, age_seconds=job.age_seconds,
+            is_stale=job.is_stale, origin=job.origin,
             answer=AnswerDocument.of(answer) if answer is not None else None,
         )  # fmt: skip
 
@@ -118,11 +111,6 @@ class BulkResult(Document):
 
     jobs: list[JobReference]
 
-    @classmethod
-    def of(cls, jobs: Iterable[Job]) -> Self:
-        """Return the references to jobs."""
-        return cls(jobs=[JobReference.of(each) for each in jobs])
-
 
 class SyncResultDocument(Document):
     """One dataset of one provider: the `job` of its sync, or the `error` why it was refused."""
@@ -133,21 +121,11 @@ class SyncResultDocument(Document):
     is_new: bool
     error: Json | None
 
-    @classmethod
-    def of_result(cls, result: SyncResult) -> Self:
-        """Return the document of a result."""
-        return cls(**result.as_dict(), is_new=result.job is not None and result.job.is_new)
-
 
 class ManySyncsResult(Document):
     """What became of each dataset."""
 
     syncs: list[SyncResultDocument]
-
-    @classmethod
-    def of(cls, results: Iterable[SyncResult]) -> Self:
-        """Return the document of results."""
-        return cls(syncs=[SyncResultDocument.of_result(each) for each in results])
 
 
 class JobPage(Document):
@@ -162,11 +140,6 @@ class DeadLetterDocument(JobDocument):
 
     tries: int
     lost_workers: int
-
-    @classmethod
-    def of_letter(cls, letter: DeadLetter) -> Self:
-        """Return the document of a dead letter."""
-        return cls(**letter.as_dict(), progress=letter.job.progress, is_final=True)
 
 
 class DeadLetters(Document):
@@ -185,11 +158,6 @@ class PlanDocument(Document):
     obstacles: list[Json]
     hold: Annotated[HoldDocument | None, Field(description="Why the provider takes no calls.")]
 
-    @classmethod
-    def of(cls, plan: Plan) -> Self:
-        """Return the document of a plan."""
-        return cls(**plan.as_dict(), hold=HoldDocument.of(plan.hold) if plan.hold else None)
-
 
 class WaitDocument(Document):
     """What a job waits for, and until when."""
@@ -200,11 +168,6 @@ class WaitDocument(Document):
     failure: str | None
     obstacles: list[Json]
     hold: HoldDocument | None
-
-    @classmethod
-    def of(cls, wait: Wait) -> Self:
-        """Return the document of a wait."""
-        return cls(**wait.as_dict(), hold=HoldDocument.of(wait.hold) if wait.hold else None)
 
 
 class FoundJob(Document):
@@ -217,15 +180,6 @@ class WaitsFor(Document):
     """What a job waits for; null if it has ended or a call is under way."""
 
     wait: WaitDocument | None
-
-
-class TargetDocument(Document):
-    """The target of a request. `hidden` says why path and query are not shown."""
-
-    method: str | None
-    path: str | None
-    query: dict[str, str] | list[tuple[str, str]] | None
-    hidden: str | None
 
 
 class JobActionOrder(OrderDocument):

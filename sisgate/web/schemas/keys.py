@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated
 
 from pydantic import Field, SecretStr
 
 from sisgate.domain.choices import Slot
-from sisgate.gateway import KeyInfo
+from sisgate.gateway.master_keys import MasterKeyUse
 from sisgate.web.schemas.document import Document, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
@@ -31,29 +31,13 @@ class KeyDocument(Document):
     reason: str | None
     canary_failed_at: Moment | None
     next_probe_at: Moment | None
-    destroyed: list[str] = Field(
-        default_factory=list, description="Keys whose secrets this change destroyed."
-    )
-
-    @classmethod
-    def of(cls, info: KeyInfo) -> Self:
-        """Return the document of a key."""
-        return cls(**info.as_dict(), destroyed=list(info.destroyed))
-
-
-class MasterKeyDocument(Document):
-    """A master key and how much it has sealed, by place. `origin` null: this process lacks it."""
-
-    id: str
-    origin: str | None
-    is_newest: bool
-    sealed: dict[str, int]
+    destroyed: Annotated[list[str], Field(description="Keys whose secrets this change destroyed.")]
 
 
 class MasterKeysDocument(Document):
     """The master keys, newest first, then those that are missing."""
 
-    keys: list[MasterKeyDocument]
+    keys: list[MasterKeyUse]
 
 
 class KeysDocument(Document):
@@ -73,11 +57,6 @@ class KeyUseDocument(KeyDocument):
     first_refused_at: Moment | None
     last_refused_at: Moment | None
     remaining_seconds: float | None
-
-    @classmethod
-    def of_use(cls, values: dict[str, Any]) -> Self:
-        """Return the document of a key's use."""
-        return cls(**values)
 
 
 class KeyUses(Document):

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sisgate.gateway import BulkOutcome, BulkReview, Dashboard, Timeline
+from sisgate.gateway import Attention
+from sisgate.gateway.provider_load import KeyAges, ServiceSummary
 from sisgate.web.schemas.document import Document, Moment, OrderDocument
 from sisgate.web.schemas.jobs import JobDocument
 from sisgate.web.schemas.providers import WindowDocument
-
-
-class AttentionDocument(Document):
-    """One thing that somebody should look at, and what to do."""
-
-    level: Literal["critical", "warning"]
-    subject: str
-    message: str
-    remedy: str
-    provider: str | None
-    count: int | None
-
-
-class KeyAgesDocument(Document):
-    """The active keys of a provider: when the oldest began, and when the first ends, if known."""
-
-    oldest_at: Moment
-    expires_at: Moment | None
-
-
-class ServiceSummaryDocument(Document):
-    """How a provider has served: latency of the last hour, and error budget left of 30 days."""
-
-    p95_seconds: float | None
-    budget_left: Annotated[float | None, Field(description="The least, as a share.")]
 
 
 class ProviderLoadDocument(Document):
@@ -50,15 +26,15 @@ class ProviderLoadDocument(Document):
     shape: Annotated[
         list[int], Field(description="Permits that come back by part of the longest window.")
     ]
-    keys: Annotated[KeyAgesDocument | None, Field(description="For who may see keys.")]
-    service: ServiceSummaryDocument | None
+    keys: Annotated[KeyAges | None, Field(description="For who may see keys.")]
+    service: ServiceSummary | None
 
 
 class DashboardDocument(Document):
     """The fleet at one moment. What cannot be read is null or empty, and `unknown` says why."""
 
     at: Moment
-    attention: list[AttentionDocument]
+    attention: list[Attention]
     live_jobs: dict[str, int]
     backlog: Annotated[dict[str, int] | None, Field(description="Queued calls by priority.")]
     drained_at: Annotated[
@@ -80,35 +56,6 @@ class DashboardDocument(Document):
     throttled: int
     unknown: list[str]
 
-    @classmethod
-    def of_board(cls, board: Dashboard) -> Self:
-        """Return the document of a dashboard."""
-        return cls(**board.as_dict())
-
-
-class TimelineEntryDocument(Document):
-    """What happened, or a wait of `seconds` that began at `at`, with whose `fault`."""
-
-    at: Moment
-    text: str
-    tone: Literal["plain", "busy", "good", "warn", "bad"]
-    call: int | None
-    seconds: float | None
-    fault: Literal["quota", "provider", "fleet", "person", "unknown"] | None
-
-
-class TimelineDocument(Document):
-    """What happened to a job, in order. Not `is_whole`: it has more calls than shown."""
-
-    entries: list[TimelineEntryDocument]
-    is_whole: bool
-
-    @classmethod
-    def of_job(cls, timeline: Timeline) -> Self:
-        """Return the document of a timeline."""
-        entries = [TimelineEntryDocument(**each.as_dict()) for each in timeline.entries]
-        return cls(entries=entries, is_whole=timeline.is_whole)
-
 
 class HeldSyncs(Document):
     """Held syncs that no later sync of their dataset has settled, the newest first."""
@@ -121,29 +68,6 @@ class DeletionsOrder(OrderDocument):
 
     start: Annotated[str, Field(max_length=255)] = ""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-
-
-class DoomedDocument(Document):
-    """A record that would be deleted: absent from the list, or marked as deleted."""
-
-    sourced_id: str
-    why: Literal["absent", "marked"]
-    first_seen: Moment
-    last_seen: Moment
-    changed_at: Moment
-
-
-class HeldDeletionsDocument(Document):
-    """What a held sync would delete; the counts come with the first page. `next`: go on there."""
-
-    job_id: str
-    provider: str
-    resource: str
-    live: int | None
-    absent: int | None
-    marked: int | None
-    records: list[DoomedDocument]
-    next: str | None
 
 
 class BulkActionOrder(OrderDocument):
@@ -170,30 +94,3 @@ class BulkReviewDocument(Document):
     left_out: Annotated[dict[str, int], Field(description="In these states it is not possible.")]
     forbidden: Annotated[int, Field(description="Jobs that the caller may not touch.")]
     sample: list[JobDocument]
-
-    @classmethod
-    def of_review(cls, review: BulkReview) -> Self:
-        """Return the document of a review."""
-        sample = [JobDocument.of(each) for each in review.sample]
-        return cls(**review.as_dict() | {"sample": sample})
-
-
-class ConflictDocument(Document):
-    """A job that was left as it is, and why."""
-
-    job: str
-    message: str
-
-
-class BulkOutcomeDocument(Document):
-    """How many jobs it was done to, and the conflicts. `after` begins the next round."""
-
-    action: Literal["retry", "cancel"]
-    done: int
-    conflicts: list[ConflictDocument]
-    after: str | None
-
-    @classmethod
-    def of_outcome(cls, outcome: BulkOutcome) -> Self:
-        """Return the document of an outcome."""
-        return cls(**outcome.as_dict())

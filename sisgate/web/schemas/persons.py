@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal, Self
+from typing import Annotated
 
 from pydantic import Field
 
 from sisgate.domain.choices import PersonResource
-from sisgate.gateway import ErasureReport, PersonDisclosure
+from sisgate.gateway import PersonDisclosure
 from sisgate.web.schemas.document import Document, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
@@ -79,11 +78,6 @@ class ErasureDocument(Document):
     compacted: bool | None
     dry_run: bool
 
-    @classmethod
-    def of(cls, report: ErasureReport) -> Self:
-        """Return the document of a report."""
-        return cls.model_validate(report.as_dict())
-
 
 class LiftedDocument(Document):
     """Whether later syncs were leaving the person out."""
@@ -91,32 +85,10 @@ class LiftedDocument(Document):
     lifted: bool
 
 
-class DisclosureDocument(Document):
-    """One time that a person's data was given to somebody.
-
-    `place` is a dataset or a job; `fields` null: all of them. Not `is_certain`: perhaps.
-    """
-
-    at: Moment
-    actor: str
-    user: str | None
-    what: Literal["records", "changes", "request", "answer"]
-    place: str
-    fields: list[str] | None
-    purpose: str | None
-    request_id: str | None
-    is_certain: bool
-
-
 class DisclosuresDocument(Document):
     """The readers, oldest first."""
 
-    disclosures: list[DisclosureDocument]
-
-    @classmethod
-    def of(cls, disclosures: Iterable[PersonDisclosure]) -> Self:
-        """Return the document of disclosures."""
-        return cls(disclosures=[DisclosureDocument.of(each) for each in disclosures])
+    disclosures: list[PersonDisclosure]
 
 
 class PseudonymsDocument(Document):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Base64Bytes, Field
+from pydantic import Base64Bytes, BeforeValidator, Field
 
 from sisgate.gateway import (
+    AbsentDataset,
     Hold,
-    Overview,
     PriorityQueue,
     ProviderOverview,
-    ProviderPage,
     TransformTrial,
+    Usage,
 )
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 
@@ -138,7 +139,7 @@ class ProviderDocument(Document):
     waiting: Annotated[int | None, Field(description="Messages in its queue.")]
     held: Annotated[bool, Field(description="Whether no endpoint may be called.")]
     endpoints: list[EndpointPlace]
-    breakers: list[EndpointDocument]
+    breakers: Annotated[list[EndpointDocument], BeforeValidator(lambda known: known or ())]
     obstacles: list[Json]
     keys: Annotated[list[str] | None, Field(description="Slots with an active key.")]
     auth: str
@@ -146,12 +147,7 @@ class ProviderDocument(Document):
     base_path: str | None
     resources: list[str]
     known: bool
-    absent: list[Json] | None = None
-
-    @classmethod
-    def of(cls, overview: ProviderOverview) -> Self:
-        """Return the document of an overview."""
-        return cls(**_values(overview))
+    absent: list[AbsentDataset] | None = None
 
 
 class ProviderDetails(ProviderDocument):
@@ -179,61 +175,19 @@ class ProvidersDocument(Document):
     page: int | None = None
     pages: int | None = None
 
-    @classmethod
-    def of(cls, overview: Overview) -> Self:
-        """Return the document of an overview."""
-        providers = [ProviderDocument.of(each) for each in overview.providers]
-        return cls(providers=providers, unknown=list(overview.unknown))
-
-    @classmethod
-    def of_page(cls, found: ProviderPage) -> Self:
-        """Return the document of one page of many."""
-        providers = [ProviderDocument.of(each) for each in found.providers]
-        return cls(
-            providers=providers, unknown=list(found.unknown),
-            count=found.count, page=found.page, pages=found.pages,
-        )  # fmt: skip
-
 
 def details_of(
-    overview: ProviderOverview, hold: Hold | None, queue: list[PriorityQueue] | None
+    overview: ProviderOverview, hold: Hold | None, queue: Sequence[PriorityQueue] | None
 ) -> ProviderDetails:
     """Return everything about one provider."""
-    why = None
-    if hold is not None:
-        why = ExplainedHold(**asdict(hold), explanation=hold.explanation(overview.name))
-    return ProviderDetails(
-        **_values(overview),
-        hold=why,
-        queue=None if queue is None else [QueueDocument(**each.as_dict()) for each in queue],
-    )
-
-
-def _values(overview: ProviderOverview) -> dict[str, Any]:
-    values = overview.as_dict()
-    for name in ("windows", "breakers", "obstacles"):
-        values[name] = [each.as_dict() for each in values[name] or ()]
-    if "absent" in values:
-        values["absent"] = [asdict(each) for each in values["absent"]]
-    return values
-
-
-class UsageDocument(Document):
-    """One app's calls to one provider. `begin` is null for the whole time."""
-
-    begin: Moment | None
-    provider: str
-    app: str
-    calls: int
-    throttled: int
-    failed: int
-    rows: int
+    why = hold and {**asdict(hold), "explanation": hold.explanation(overview.name)}
+    return ProviderDetails(**overview.as_dict(), hold=why, queue=queue)
 
 
 class UsagePage(Document):
     """Calls by provider and app."""
 
-    usage: list[UsageDocument]
+    usage: list[Usage]
 
 
 Reason = Annotated[str | None, Field(max_length=500, description="For the audit log.")]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sisgate.gateway import Verdict
 from sisgate.web.schemas.document import Document, Json, Moment
 
 
@@ -41,8 +40,3 @@ class VerdictDocument(Document):
     culprit: CauseDocument | None
     findings: Annotated[list[CauseDocument], Field(description="The one to act on first.")]
     figures: Json
-
-    @classmethod
-    def of(cls, verdict: Verdict) -> Self:
-        """Return the document of a verdict."""
-        return cls.model_validate(verdict.as_dict())

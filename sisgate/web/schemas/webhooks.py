@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated
 
 from pydantic import Field
 
 from sisgate.domain.webhook_events import EventType
-from sisgate.gateway import WebhookDelivery, WebhookEvents, WebhookInfo
+from sisgate.gateway.webhook_info import WebhookTry
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
@@ -82,27 +82,11 @@ class WebhookDocument(Document):
     dead: int
     secret: str | None = None
 
-    @classmethod
-    def of(cls, info: WebhookInfo) -> Self:
-        """Return the document of a webhook."""
-        return cls(**info.as_dict())
-
 
 class WebhooksDocument(Document):
     """Webhooks, in order of their creation."""
 
     webhooks: list[WebhookDocument]
-
-
-class TryDocument(Document):
-    """One attempt to deliver an event."""
-
-    attempt: int
-    at: Moment
-    elapsed_ms: int
-    status: int | None
-    error: str | None
-    address: str | None
 
 
 class WebhookEventDocument(Document):
@@ -123,14 +107,8 @@ class DeliveryDocument(WebhookEventDocument):
     attempts: int
     next_attempt_at: Moment | None
     ended_at: Moment | None
-    last: TryDocument | None
-    tries: list[TryDocument]
-
-    @classmethod
-    def of(cls, delivery: WebhookDelivery) -> Self:
-        """Return the document of a delivery."""
-        values: dict[str, Any] = delivery.as_dict()
-        return cls(**values)
+    last: WebhookTry | None
+    tries: list[WebhookTry]
 
 
 class DeliveriesDocument(Document):
@@ -145,12 +123,6 @@ class WebhookEventsDocument(Document):
     events: list[WebhookEventDocument]
     cursor: int
     more: bool
-
-    @classmethod
-    def of(cls, found: WebhookEvents) -> Self:
-        """Return the document of events."""
-        values: dict[str, Any] = found.as_dict()
-        return cls(**values)
 
 
 class RedeliveredDocument(Document):

@@ -99,7 +99,7 @@ def test_an_app_is_not_told_of_other_apps(busy: Gateway) -> None:
     app = busy.acting_as(Principal("portal", frozenset({Role.APP}), (Scope.parse("twin"),)))
     alert = app.alerts.get("al_1")
     assert alert in app.alerts.list()
-    assert "reports" not in str(alert.as_dict())
+    assert "reports" not in str(alert)
     assert (alert.culprit, alert.remedy) == (
         "app other apps", "Correct the requests of other apps.",
     )  # fmt: skip

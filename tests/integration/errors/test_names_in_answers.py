@@ -138,8 +138,8 @@ def cells(gateway: Gateway) -> Iterator[tuple[str, str]]:
 def told(gateway: Gateway, jobs: list[str]) -> Iterator[tuple[str, str]]:
     """Return what the gateway tells of all this."""
     alerts = gateway.alerts.evaluate()
-    yield "alerts", str([each.as_dict() for each in alerts.changed])
-    yield "error patterns", str([each.as_dict() for each in gateway.errors.list()])
+    yield "alerts", str(list(alerts.changed))
+    yield "error patterns", str(gateway.errors.list())
     yield "metrics", str(gateway.fleet.metrics())
     for subject in (*jobs, *(f"adams/{each}" for each in LISTS), "lincoln", "adams", "clark"):
         yield f"why {subject}", str(gateway.why(subject).as_dict())

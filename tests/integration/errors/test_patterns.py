@@ -50,7 +50,7 @@ def test_errors_that_are_alike_are_one_pattern(scene: Scene) -> None:
     (pattern,) = scene.gateway.errors.list()
     assert (pattern.provider, pattern.code, pattern.status) == ("lincoln", "provider_refused", 404)
     assert (pattern.count, pattern.state, pattern.trend) == (4, "open", "rising")
-    assert CANARY.lower() not in str(pattern.as_dict()).lower()
+    assert CANARY.lower() not in str(pattern).lower()
     assert "not found" in pattern.message
     assert scene.gateway.errors.get(pattern.id[:7]).last_job == pattern.last_job
     assert sum(scene.gateway.errors.history(pattern.id).values()) == 4
