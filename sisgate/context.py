@@ -128,7 +128,7 @@ class Context:
         self.making = threading.RLock()
         """Held while a property is created; one may need another."""
         self._limits: dict[str, tuple[ProviderConfig, LimitSpec]] = {}
-        self._kept: dict[str, tuple[float, Any]] = {}
+        self._kept: dict[str, tuple[float, object, Any]] = {}
         self._parts: tuple[FleetConfiguration, Mapping[str, str]] | None = None
 
     def close(self) -> None:
@@ -151,12 +151,15 @@ class Context:
             known = self._parts = fleet, digests_of_parts(self.settings, fleet)
         return known[1]
 
-    def kept_for(self, seconds: float, name: str, read: Callable[[], T]) -> T:
-        """Return what `read` returned, at most so long ago: what costs more than it changes."""
+    def kept_for(self, seconds: float, name: str, read: Callable[[], T], *, of: object = None) -> T:
+        """Return what `read` returned, at most so long ago: what costs more than it changes.
+
+        And only while `of`, what it was read from, is the same.
+        """
         known, now = self._kept.get(name), self.clock.monotonic()
-        if known is None or now - known[0] >= seconds:
-            known = self._kept[name] = now, read()
-        value: T = known[1]
+        if known is None or known[1] != of or now - known[0] >= seconds:
+            known = self._kept[name] = now, of, read()
+        value: T = known[2]
         return value
 
     def breakers(self, config: ProviderConfig) -> FleetBreakers:

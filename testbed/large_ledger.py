@@ -101,6 +101,10 @@ def fill(database: Database, *, jobs: int, providers: int) -> None:
             f"{values['hour']}, 'p' || (n % {BUSY}), 'app' || (n % 20), 20, 0, 1, 2000",
             values["of_usage"],
         )  # fmt: skip
+        if postgres:  # numbers were given out by hand
+            connection.execute(
+                text("SELECT setval(pg_get_serial_sequence('calls', 'id'), :n)"), {"n": jobs}
+            )
         connection.execute(text("ANALYZE"))
 
 

@@ -53,7 +53,7 @@ class LiveConfiguration:
         self._database = database
         self._clock = clock
         self._forks = forks
-        self._own = FleetConfiguration.of(own)
+        self._own, self._own_tables = FleetConfiguration.of(own), own.provider_tables
         self._identity = ledger.NO_VERSION
         self._followed: tuple[FleetConfiguration, dict[str, Any]] = self._own, {}
         """The configuration in force and its document, in one: threads read it without a lock."""
@@ -92,7 +92,8 @@ class LiveConfiguration:
     def known(self) -> KnownProviders:
         """The providers in force and their tables, so that unchanged ones are not read again."""
         current, document = self._followed
-        return KnownProviders(current.providers, document.get("providers"))
+        tables = document.get("providers") if current.version else self._own_tables
+        return KnownProviders(current.providers, tables)
 
     def subscribe(self, follower: Callable[[FleetConfiguration, FleetConfiguration], None]) -> None:
         """Call `follower` with the old and the new configuration at each change, in some thread.

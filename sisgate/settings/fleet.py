@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from sisgate.domain.recurrence import Recurrence, checked_cron
 from sisgate.settings.alerts import AlertsConfig
@@ -113,6 +113,17 @@ class FleetSettings(Frozen):
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     broker_may_raise_limits: bool = False
     max_clock_difference: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(days=1)
+    _provider_tables: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def provider_tables(self) -> Mapping[str, Any]:
+        """The tables that the providers were read from; empty for providers made by code."""
+        return self._provider_tables
+
+    def read_from(self, provider_tables: Mapping[str, Any]) -> Self:
+        """Note what the providers were read from, and return the settings."""
+        self._provider_tables = provider_tables
+        return self
 
     def app(self, name: str) -> AppConfig:
         """Return the configuration of a calling app; the defaults for one that has none."""

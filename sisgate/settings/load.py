@@ -131,7 +131,7 @@ def load_settings(
             wrong = mistakes(settings)
             problems = [source.problem(place, what) for place, what in wrong]
         if not problems:
-            return settings
+            return settings.read_from(values.get("provider_tables", {}))
     raise ConfigurationError(
         f"The configuration has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:",
         problems=in_file_order(problems),
@@ -248,7 +248,7 @@ def _read_file(
     if any(e.url.startswith("https:") for config in configs.values() for e in config.endpoints):
         # An unusable proxy does not matter for sandboxes.
         problems += network_problems
-    values["providers"] = configs
+    values |= {"providers": configs, "provider_tables": raw.get("providers", {})}
     return source, values
 
 

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sisgate.clock import SystemClock
@@ -30,6 +31,10 @@ from sisgate.settings.files import sample_file
 
 FREE_BYTES = 1 << 30
 MOST_NAMES = 5
+FILE_SECONDS = 600.0
+"""For how long a file that stays the same is not read again: thousands of providers take a second.
+"""
+
 CLOCK_WARN_SECONDS = 2.0
 
 
@@ -61,10 +66,21 @@ def configuration(core: Core) -> DiagnosticResult:
 
 def _difference(core: Core) -> str | None:
     """Return how this process's file differs from the version in force; None if it does not."""
-    if core.settings.config_file is None:
+    file = core.settings.config_file
+    if file is None:
         return None
+    with suppress(OSError):
+        known = file.stat()
+        state = known.st_mtime_ns, known.st_size, core.configuration.current().version
+        return core.context.kept_for(
+            FILE_SECONDS, "difference", lambda: _compared(core, file), of=state
+        )
+    return _compared(core, file)
+
+
+def _compared(core: Core, file: Path) -> str | None:
     try:
-        own = read_file(core.settings.config_file, core.configuration.known).document
+        own = read_file(file, core.configuration.known).document
     except ConfigurationError as error:
         return f"cannot be applied: {'; '.join(error.problems)}"
     changes = differences(core.configuration.document, own)

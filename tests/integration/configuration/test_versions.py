@@ -110,6 +110,21 @@ def test_applying_the_same_again_changes_nothing(gateway: Gateway, file: Path) -
     assert (again.is_new, again.version.number, again.version.actor) == (False, 1, "ana")
 
 
+def test_what_the_file_says_already_is_not_read_again(
+    gateway: Gateway, another: MakeGateway, file: Path
+) -> None:
+    """A process that starts keeps the providers of its file, but for those that differ."""
+    gateway.configuration.apply(file, actor="ana")
+    document = gateway.configuration.show().document
+    document["providers"]["adams"]["limit"] = "7/h"
+    gateway.configuration.apply(document, actor="ana")
+    started = another()
+    own, current = started.settings.providers, started.configuration.current().providers
+    assert current["lincoln"] is own["lincoln"]
+    assert current["adams"] == gateway.configuration.current().providers["adams"]
+    assert current["adams"] != own["adams"]
+
+
 def test_all_mistakes_are_told_at_once_and_nothing_is_applied(gateway: Gateway, file: Path) -> None:
     """With their lines."""
     file.write_text('[providers.a]\nkind = "nope"\nurl = 1\n[apps.x]\nweight = -1\n', "utf-8")
@@ -332,6 +347,9 @@ def test_doctor_names_a_file_that_says_something_else(gateway: Gateway, file: Pa
     assert told.grade == "warn"
     assert "version 2 of the configuration: lincoln" in told.what
     assert "differs in providers.adams, schedules.nightly" in told.what
+    document = gateway.configuration.show().document
+    file.write_text(json.dumps(document, default=str), "utf-8")
+    assert "cannot be applied" in servers.configuration(gateway._core).what
 
 
 def test_before_the_first_version_the_user_of_the_process_may_apply_it(
