@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Generic, Self, TypeVar, overload
 
 from sisgate.errors import ConfigurationError
 
@@ -57,6 +58,39 @@ def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], obje
         return value
 
     return get
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class LazyPart(Generic[T_co]):
+    """An attribute that is an object of a class, imported and created on first use, then kept.
+
+    `place` is `module:Class`; the class is called with the attributes that `needs` names. The
+    object holds no state, so it does no harm if two threads create one at the same time.
+    """
+
+    def __init__(self, place: str, *needs: str) -> None:
+        self._place = place
+        self._needs = needs
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, whole: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, whole: object, owner: type) -> T_co: ...
+
+    def __get__(self, whole: object | None, owner: type) -> Self | T_co:
+        if whole is None:
+            return self
+        module, _, kind = self._place.partition(":")
+        create = getattr(import_module(module), kind)
+        part: T_co = create(*(getattr(whole, name) for name in self._needs))
+        vars(whole)[self._name] = part
+        return part
 
 
 EXTRAS = {

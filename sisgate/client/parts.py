@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sisgate.client.connection import Connection
 from sisgate.client.datasets import HttpDatasets
 from sisgate.client.jobs import HttpJobs
 from sisgate.clock import Clock
+from sisgate.start_up import LazyPart
 
 if TYPE_CHECKING:
     from sisgate.client.alerts import HttpAlerts
@@ -38,107 +38,65 @@ class HttpParts:
         self.jobs = HttpJobs(connection, clock)
         self.datasets = HttpDatasets(connection)
 
-    @cached_property
-    def providers(self) -> HttpProviders:
-        """The configured providers: quota, control, breakers, usage."""
-        from sisgate.client.providers import HttpProviders
+    providers: LazyPart[HttpProviders] = LazyPart(
+        "sisgate.client.providers:HttpProviders", "_connection"
+    )
+    """The configured providers: quota, control, breakers, usage."""
 
-        return HttpProviders(self._connection)
+    configuration: LazyPart[HttpConfiguration] = LazyPart(
+        "sisgate.client.configuration:HttpConfiguration", "_connection"
+    )
+    """What the fleet shares: its versions, and the one in force."""
 
-    @cached_property
-    def configuration(self) -> HttpConfiguration:
-        """What the fleet shares: its versions, and the one in force."""
-        from sisgate.client.configuration import HttpConfiguration
+    keys: LazyPart[HttpKeys] = LazyPart("sisgate.client.keys:HttpKeys", "_connection")
+    """The keys of providers, and the master keys."""
 
-        return HttpConfiguration(self._connection)
+    tokens: LazyPart[HttpTokens] = LazyPart("sisgate.client.operations:HttpTokens", "_connection")
+    """Access tokens of apps and people."""
 
-    @cached_property
-    def keys(self) -> HttpKeys:
-        """The keys of providers, and the master keys."""
-        from sisgate.client.keys import HttpKeys
+    webhooks: LazyPart[HttpWebhooks] = LazyPart(
+        "sisgate.client.webhooks:HttpWebhooks", "_connection"
+    )
+    """The webhooks of apps."""
 
-        return HttpKeys(self._connection)
+    schedules: LazyPart[HttpSchedules] = LazyPart(
+        "sisgate.client.operations:HttpSchedules", "_connection", "jobs"
+    )
+    """What is synced when."""
 
-    @cached_property
-    def tokens(self) -> HttpTokens:
-        """Access tokens of apps and people."""
-        from sisgate.client.operations import HttpTokens
+    quarantine: LazyPart[HttpQuarantine] = LazyPart(
+        "sisgate.client.operations:HttpQuarantine", "_connection"
+    )
+    """Messages that no worker could handle."""
 
-        return HttpTokens(self._connection)
+    privacy: LazyPart[HttpPrivacy] = LazyPart("sisgate.client.privacy:HttpPrivacy", "_connection")
+    """Retention, and erasing a person."""
 
-    @cached_property
-    def webhooks(self) -> HttpWebhooks:
-        """The webhooks of apps."""
-        from sisgate.client.webhooks import HttpWebhooks
+    audit: LazyPart[HttpAudit] = LazyPart("sisgate.client.audit:HttpAudit", "_connection")
+    """The audit log: reading, verifying, exporting."""
 
-        return HttpWebhooks(self._connection)
+    fleet: LazyPart[HttpFleet] = LazyPart("sisgate.client.operations:HttpFleet", "_connection")
+    """Which processes are alive, and metrics."""
 
-    @cached_property
-    def schedules(self) -> HttpSchedules:
-        """What is synced when."""
-        from sisgate.client.operations import HttpSchedules
+    alerts: LazyPart[HttpAlerts] = LazyPart("sisgate.client.alerts:HttpAlerts", "_connection")
+    """What fires, who looks after it, silences and channels."""
 
-        return HttpSchedules(self._connection, self.jobs)
+    errors: LazyPart[HttpErrorPatterns] = LazyPart(
+        "sisgate.client.error_patterns:HttpErrorPatterns", "_connection"
+    )
+    """Patterns of errors: what fails how often, and what is fixed."""
 
-    @cached_property
-    def quarantine(self) -> HttpQuarantine:
-        """Messages that no worker could handle."""
-        from sisgate.client.operations import HttpQuarantine
+    sla: LazyPart[HttpServiceLevels] = LazyPart(
+        "sisgate.client.sla:HttpServiceLevels", "_connection"
+    )
+    """Objectives of providers, and what is left of their error budgets."""
 
-        return HttpQuarantine(self._connection)
+    diagnosis: LazyPart[HttpDiagnosis] = LazyPart(
+        "sisgate.client.operations:HttpDiagnosis", "_connection"
+    )
+    """What `sisgate doctor` checks."""
 
-    @cached_property
-    def privacy(self) -> HttpPrivacy:
-        """Retention, and erasing a person."""
-        from sisgate.client.privacy import HttpPrivacy
-
-        return HttpPrivacy(self._connection)
-
-    @cached_property
-    def audit(self) -> HttpAudit:
-        """The audit log: reading, verifying, exporting."""
-        from sisgate.client.audit import HttpAudit
-
-        return HttpAudit(self._connection)
-
-    @cached_property
-    def fleet(self) -> HttpFleet:
-        """Which processes are alive, and metrics."""
-        from sisgate.client.operations import HttpFleet
-
-        return HttpFleet(self._connection)
-
-    @cached_property
-    def alerts(self) -> HttpAlerts:
-        """What fires, who looks after it, silences and channels."""
-        from sisgate.client.alerts import HttpAlerts
-
-        return HttpAlerts(self._connection)
-
-    @cached_property
-    def errors(self) -> HttpErrorPatterns:
-        """Patterns of errors: what fails how often, and what is fixed."""
-        from sisgate.client.error_patterns import HttpErrorPatterns
-
-        return HttpErrorPatterns(self._connection)
-
-    @cached_property
-    def sla(self) -> HttpServiceLevels:
-        """Objectives of providers, and what is left of their error budgets."""
-        from sisgate.client.sla import HttpServiceLevels
-
-        return HttpServiceLevels(self._connection)
-
-    @cached_property
-    def diagnosis(self) -> HttpDiagnosis:
-        """What `sisgate doctor` checks."""
-        from sisgate.client.operations import HttpDiagnosis
-
-        return HttpDiagnosis(self._connection)
-
-    @cached_property
-    def transforms(self) -> HttpTransforms:
-        """The rules that change requests and responses."""
-        from sisgate.client.transforms import HttpTransforms
-
-        return HttpTransforms(self._connection)
+    transforms: LazyPart[HttpTransforms] = LazyPart(
+        "sisgate.client.transforms:HttpTransforms", "_connection"
+    )
+    """The rules that change requests and responses."""

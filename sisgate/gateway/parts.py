@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sisgate.start_up import LazyPart
+
 if TYPE_CHECKING:
     from sisgate.access.policy import Principal
     from sisgate.access.sessions import Sessions
@@ -66,46 +68,30 @@ class Parts:
 
         return Jobs(self._core, self._acceptance, Answers(self._core, self._disclosures))
 
-    @cached_property
-    def datasets(self) -> Datasets:
-        """Records, changes, and the cursor of a dataset."""
-        from sisgate.gateway.datasets import Datasets
+    datasets: LazyPart[Datasets] = LazyPart(
+        "sisgate.gateway.datasets:Datasets", "_core", "_disclosures"
+    )
+    """Records, changes, and the cursor of a dataset."""
 
-        return Datasets(self._core, self._disclosures)
+    schedules: LazyPart[Schedules] = LazyPart(
+        "sisgate.gateway.schedules:Schedules", "_core", "_bulk", "datasets"
+    )
+    """What is synced when."""
 
-    @cached_property
-    def schedules(self) -> Schedules:
-        """What is synced when."""
-        from sisgate.gateway.schedules import Schedules
+    _many_syncs: LazyPart[ManySyncs] = LazyPart(
+        "sisgate.gateway.many_syncs:ManySyncs", "_core", "_bulk", "datasets"
+    )
 
-        return Schedules(self._core, self._bulk, self.datasets)
+    configuration: LazyPart[Configuration] = LazyPart(
+        "sisgate.gateway.configuration:Configuration", "_core"
+    )
+    """What the fleet shares: its versions, and the one in force."""
 
-    @cached_property
-    def _many_syncs(self) -> ManySyncs:
-        from sisgate.gateway.many_syncs import ManySyncs
+    providers: LazyPart[Providers] = LazyPart("sisgate.gateway.providers:Providers", "_core")
+    """The configured providers: quota, control, breakers, usage."""
 
-        return ManySyncs(self._core, self._bulk, self.datasets)
-
-    @cached_property
-    def configuration(self) -> Configuration:
-        """What the fleet shares: its versions, and the one in force."""
-        from sisgate.gateway.configuration import Configuration
-
-        return Configuration(self._core)
-
-    @cached_property
-    def providers(self) -> Providers:
-        """The configured providers: quota, control, breakers, usage."""
-        from sisgate.gateway.providers import Providers
-
-        return Providers(self._core)
-
-    @cached_property
-    def keys(self) -> Keys:
-        """The keys of providers, and the master keys."""
-        from sisgate.gateway.keys import Keys
-
-        return Keys(self._core)
+    keys: LazyPart[Keys] = LazyPart("sisgate.gateway.keys:Keys", "_core")
+    """The keys of providers, and the master keys."""
 
     @cached_property
     def tokens(self) -> TokenService:
@@ -121,110 +107,58 @@ class Parts:
 
         return Sessions(self._core.database, self._core.clock)
 
-    @cached_property
-    def audit(self) -> AuditLog:
-        """The audit log: reading, verifying, exporting."""
-        from sisgate.gateway.audit import AuditLog
+    audit: LazyPart[AuditLog] = LazyPart("sisgate.gateway.audit:AuditLog", "_core")
+    """The audit log: reading, verifying, exporting."""
 
-        return AuditLog(self._core)
+    privacy: LazyPart[Privacy] = LazyPart("sisgate.gateway.privacy:Privacy", "_core")
+    """Retention, and erasing a person."""
 
-    @cached_property
-    def privacy(self) -> Privacy:
-        """Retention, and erasing a person."""
-        from sisgate.gateway.privacy import Privacy
+    quarantine: LazyPart[QuarantineService] = LazyPart(
+        "sisgate.gateway.quarantine:QuarantineService", "_core"
+    )
+    """Messages that no worker could handle."""
 
-        return Privacy(self._core)
+    fleet: LazyPart[FleetStatus] = LazyPart("sisgate.gateway.fleet:FleetStatus", "_core")
+    """Which processes are alive, and metrics."""
 
-    @cached_property
-    def quarantine(self) -> QuarantineService:
-        """Messages that no worker could handle."""
-        from sisgate.gateway.quarantine import QuarantineService
+    sla: LazyPart[ServiceLevels] = LazyPart("sisgate.gateway.sla:ServiceLevels", "_core")
+    """Objectives of providers, and what is left of their error budgets."""
 
-        return QuarantineService(self._core)
+    ledger: LazyPart[Ledger] = LazyPart("sisgate.gateway.ledger:Ledger", "_core")
+    """The tables: version and migrations."""
 
-    @cached_property
-    def fleet(self) -> FleetStatus:
-        """Which processes are alive, and metrics."""
-        from sisgate.gateway.fleet import FleetStatus
+    diagnosis: LazyPart[Diagnosis] = LazyPart(
+        "sisgate.gateway.diagnosis.diagnosis:Diagnosis", "_core", "requests"
+    )
+    """What `sisgate doctor` checks."""
 
-        return FleetStatus(self._core)
+    alerts: LazyPart[Alerts] = LazyPart("sisgate.gateway.alerts:Alerts", "_core")
+    """What fires, who looks after it, silences and channels."""
 
-    @cached_property
-    def sla(self) -> ServiceLevels:
-        """Objectives of providers, and what is left of their error budgets."""
-        from sisgate.gateway.sla import ServiceLevels
+    errors: LazyPart[ErrorPatterns] = LazyPart("sisgate.gateway.errors:ErrorPatterns", "_core")
+    """Patterns of errors: what fails how often, and what is fixed."""
 
-        return ServiceLevels(self._core)
+    _verdicts: LazyPart[Verdicts] = LazyPart("sisgate.gateway.why:Verdicts", "_core", "jobs")
 
-    @cached_property
-    def ledger(self) -> Ledger:
-        """The tables: version and migrations."""
-        from sisgate.gateway.ledger import Ledger
+    transforms: LazyPart[Transforms] = LazyPart("sisgate.gateway.transforms:Transforms", "_core")
+    """The rules that change requests and responses."""
 
-        return Ledger(self._core)
+    webhooks: LazyPart[Webhooks] = LazyPart("sisgate.gateway.webhooks:Webhooks", "_core")
+    """Telling apps what has happened."""
 
-    @cached_property
-    def diagnosis(self) -> Diagnosis:
-        """What `sisgate doctor` checks."""
-        from sisgate.gateway.diagnosis.diagnosis import Diagnosis
+    _disclosures: LazyPart[Disclosures] = LazyPart(
+        "sisgate.gateway.disclosure:Disclosures", "_core"
+    )
 
-        return Diagnosis(self._core, self.requests)
+    requests: LazyPart[Requests] = LazyPart(
+        "sisgate.gateway.requests:Requests", "_core", "_acceptance", "jobs"
+    )
+    """One call to a provider, for servers whose callers wait."""
 
-    @cached_property
-    def alerts(self) -> Alerts:
-        """What fires, who looks after it, silences and channels."""
-        from sisgate.gateway.alerts import Alerts
+    _syncs: LazyPart[Syncs] = LazyPart(
+        "sisgate.gateway.syncs:Syncs", "_core", "_acceptance", "jobs"
+    )
 
-        return Alerts(self._core)
-
-    @cached_property
-    def errors(self) -> ErrorPatterns:
-        """Patterns of errors: what fails how often, and what is fixed."""
-        from sisgate.gateway.errors import ErrorPatterns
-
-        return ErrorPatterns(self._core)
-
-    @cached_property
-    def _verdicts(self) -> Verdicts:
-        from sisgate.gateway.why import Verdicts
-
-        return Verdicts(self._core, self.jobs)
-
-    @cached_property
-    def transforms(self) -> Transforms:
-        """The rules that change requests and responses."""
-        from sisgate.gateway.transforms import Transforms
-
-        return Transforms(self._core)
-
-    @cached_property
-    def webhooks(self) -> Webhooks:
-        """Telling apps what has happened."""
-        from sisgate.gateway.webhooks import Webhooks
-
-        return Webhooks(self._core)
-
-    @cached_property
-    def _disclosures(self) -> Disclosures:
-        from sisgate.gateway.disclosure import Disclosures
-
-        return Disclosures(self._core)
-
-    @cached_property
-    def requests(self) -> Requests:
-        """One call to a provider, for servers whose callers wait."""
-        from sisgate.gateway.requests import Requests
-
-        return Requests(self._core, self._acceptance, self.jobs)
-
-    @cached_property
-    def _syncs(self) -> Syncs:
-        from sisgate.gateway.syncs import Syncs
-
-        return Syncs(self._core, self._acceptance, self.jobs)
-
-    @cached_property
-    def _bulk(self) -> Bulk:
-        from sisgate.gateway.bulk import Bulk
-
-        return Bulk(self._core, self._acceptance, self.jobs, self._syncs, self.requests)
+    _bulk: LazyPart[Bulk] = LazyPart(
+        "sisgate.gateway.bulk:Bulk", "_core", "_acceptance", "jobs", "_syncs", "requests"
+    )

@@ -19,6 +19,7 @@ from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.keys import ProviderKeys
 from sisgate.gateway.master_keys import MasterKeys
 from sisgate.privacy.retention import Retention
+from sisgate.start_up import LazyPart
 
 IN_PROCESS = "it is about the gateway as an object of this process"
 BY_HOST = "it reads or writes files and secrets of the host it runs on"
@@ -124,7 +125,9 @@ def public(kind: type) -> list[str]:
 def all_methods(gateway: Gateway) -> list[str]:
     """Return the methods of a gateway, of its parts, and of what those return."""
     names = public(Gateway)
-    for part, _ in inspect.getmembers(Gateway, lambda each: isinstance(each, cached_property)):
+    for part, _ in inspect.getmembers(
+        Gateway, lambda each: isinstance(each, cached_property | LazyPart)
+    ):
         if not part.startswith("_"):
             names += [f"{part}.{name}" for name in public(type(getattr(gateway, part)))]
     below = [f"{place}.{name}" for place, kind in BELOW.items() for name in public(kind)]
