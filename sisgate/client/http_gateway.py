@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from sisgate.client.connection import Connection
 from sisgate.client.jobs import LONGEST_POLL_SECONDS
 from sisgate.client.parts import HttpParts
 from sisgate.client.problems import error_of_values
+from sisgate.client.twins import twin
 from sisgate.client.values import answer_of, order_of, word_of
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.secret import HoldsSecret
 from sisgate.domain.stored_records import StoredChange, StoredRecord
-from sisgate.domain.targets import Query
 from sisgate.domain.validation import finite_seconds
 from sisgate.errors import UsageError
 from sisgate.gateway.answer import Answer
+from sisgate.gateway.gateway import Gateway
 from sisgate.gateway.job_handle import Job
 from sisgate.gateway.job_status import raise_unless_successful
 from sisgate.gateway.orders import NewRequest, NewSync
@@ -75,59 +75,14 @@ class HttpGateway(HttpParts):
         """Close all connections."""
         self._connection.close()
 
-    def sync(
-        self,
-        provider: str,
-        resource: str,
-        *,
-        priority: str | Priority = "normal",
-        mode: str = "auto",
-        allow_deletes: bool = False,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-        expires_at: datetime | None = None,
-        job_id: str | None = None,
-        app: str | None = None,
-        request_id: str | None = None,
-        on_unavailable: str = "wait",
-        reason: str | None = None,
-    ) -> Job:
-        """Accept a sync of one dataset and return its job at once; see `Gateway.sync`."""
-        new = NewSync(
-            provider, resource, priority=priority, mode=mode, allow_deletes=allow_deletes,
-            idempotency_key=idempotency_key, timeout=timeout, expires_at=expires_at,
-            job_id=job_id, app=app, request_id=request_id, on_unavailable=on_unavailable,
-            reason=reason,
-        )  # fmt: skip
-        return self.jobs.job_of(self._ordered("/v1/syncs", new))
+    @twin(Gateway.sync)
+    def sync(self, **order: Any) -> Job:
+        return self.jobs.job_of(self._ordered("/v1/syncs", NewSync(**order)))
 
-    def request(
-        self,
-        provider: str,
-        method: str,
-        path: str,
-        *,
-        query: Query | None = None,
-        json: Any = None,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        priority: str | Priority = "urgent",
-        timeout: float = 2.0,
-        idempotency_key: str | None = None,
-        request_id: str | None = None,
-        purpose: str | None = None,
-        on_unavailable: str = "wait",
-        max_age: float | None = None,
-        transform: str | None = None,
-    ) -> Answer:
-        """Make one call to a provider and return its response; see `Gateway.request`."""
+    @twin(Gateway.request)
+    def request(self, *, timeout: float, purpose: str | None, **order: Any) -> Answer:
         begun = self._clock.monotonic()
-        new = NewRequest(
-            provider, method, path, query=query, json=json, body=body, headers=headers,
-            priority=priority, timeout=timeout, idempotency_key=idempotency_key,
-            request_id=request_id, on_unavailable=on_unavailable,
-            max_age=max_age, transform=transform,
-        )  # fmt: skip
+        new = NewRequest(**order, timeout=timeout)
         found = self._ordered(
             "/v1/answers", new, {"purpose": purpose}, silence=finite_seconds("timeout", timeout)
         )
@@ -142,33 +97,9 @@ class HttpGateway(HttpParts):
         raise_unless_successful(status)
         return job.answer(purpose=purpose)
 
-    def enqueue_request(
-        self,
-        provider: str,
-        method: str,
-        path: str,
-        *,
-        query: Query | None = None,
-        json: Any = None,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        priority: str | Priority = "urgent",
-        timeout: float | None = None,
-        idempotency_key: str | None = None,
-        job_id: str | None = None,
-        request_id: str | None = None,
-        on_unavailable: str = "wait",
-        max_age: float | None = None,
-        transform: str | None = None,
-    ) -> Job:
-        """Accept one call to a provider and return its job; see `Gateway.enqueue_request`."""
-        new = NewRequest(
-            provider, method, path, query=query, json=json, body=body, headers=headers,
-            priority=priority, timeout=timeout, idempotency_key=idempotency_key,
-            job_id=job_id, request_id=request_id, on_unavailable=on_unavailable,
-            max_age=max_age, transform=transform,
-        )  # fmt: skip
-        return self.jobs.job_of(self._ordered("/v1/requests", new))
+    @twin(Gateway.enqueue_request)
+    def enqueue_request(self, **order: Any) -> Job:
+        return self.jobs.job_of(self._ordered("/v1/requests", NewRequest(**order)))
 
     def enqueue_and_wait(
         self, new: NewRequest, seconds: float, *, purpose: str | None = None
@@ -201,35 +132,20 @@ class HttpGateway(HttpParts):
         accepted = self._connection.post("/v1/jobs", {"items": orders}, may_repeat=True)
         return [self.jobs.job_of(each) for each in accepted["jobs"]]
 
+    @twin(Gateway.sync_many)
     def sync_many(
-        self,
-        where: Mapping[str, str],
-        resources: Sequence[str] = (),
-        *,
-        priority: str | Priority = "normal",
-        mode: str = "auto",
-        allow_deletes: bool = False,
-        timeout: float | None = None,
-        idempotency_key: str | None = None,
-        app: str | None = None,
-        reason: str | None = None,
-        with_absent: bool = False,
-        progress: Callable[[int, int], None] = lambda *_: None,
+        self, *, progress: Callable[[int, int], None], idempotency_key: str | None, **order: Any
     ) -> list[SyncResult]:
-        """Accept syncs of many providers; see `Gateway.sync_many`. `progress` hears of the end."""
         from sisgate.gateway.many_syncs import SyncResult
 
-        order = {
-            "where": dict(where), "resources": list(resources), "priority": word_of(priority),
-            "mode": mode, "allow_deletes": allow_deletes, "timeout": timeout, "app": app,
-            "reason": reason, "with_absent": with_absent,
-        }  # fmt: skip
-        key = idempotency_key or str(uuid.uuid4())
+        lists = {"where": dict(order["where"]), "resources": list(order["resources"])}
         found = self._connection.send(
-            "POST", "/v1/syncs/many", body=order, headers=_with_key(key), may_repeat=True,
+            "POST", "/v1/syncs/many",
+            body={**order, **lists, "priority": word_of(order["priority"])},
+            headers=_with_key(idempotency_key or str(uuid.uuid4())), may_repeat=True,
             silence=LONGEST_SILENCE_SECONDS,
         ).json["syncs"]  # fmt: skip
-        progress(len(found), len(found))
+        progress(len(found), len(found))  # the service tells of the end only
         return [
             SyncResult(
                 each["provider"], each["resource"],
@@ -257,34 +173,13 @@ class HttpGateway(HttpParts):
 
         return verdict_of(self._connection.get("/v1/why", {"subject": subject}))
 
-    def records(
-        self,
-        provider: str,
-        resource: str,
-        *,
-        include_deleted: bool = False,
-        purpose: str | None = None,
-        request_id: str | None = None,
-    ) -> Iterator[StoredRecord]:
-        """Stream the records of a dataset in order of sourcedId; see `Gateway.records`."""
-        return self.datasets.records(
-            provider, resource,
-            include_deleted=include_deleted, purpose=purpose, request_id=request_id,
-        )  # fmt: skip
+    @twin(Gateway.records)
+    def records(self, **wanted: Any) -> Iterator[StoredRecord]:
+        return self.datasets.records(**wanted)
 
-    def changes(
-        self,
-        provider: str,
-        resource: str,
-        *,
-        since: int = 0,
-        purpose: str | None = None,
-        request_id: str | None = None,
-    ) -> Iterator[StoredChange]:
-        """Stream the changes numbered above the cursor `since`; see `Gateway.changes`."""
-        return self.datasets.changes(
-            provider, resource, since=since, purpose=purpose, request_id=request_id
-        )
+    @twin(Gateway.changes)
+    def changes(self, **wanted: Any) -> Iterator[StoredChange]:
+        return self.datasets.changes(**wanted)
 
     def _ordered(
         self,

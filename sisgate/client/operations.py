@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sisgate.access.token_service import LIFE, OVERLAP, TokenInfo
+from sisgate.access.token_service import TokenInfo, TokenService
 from sisgate.client.connection import Connection
 from sisgate.client.jobs import HttpJobs
 from sisgate.client.overviews import DashboardState, dashboard_of
 from sisgate.client.paths import message_path, schedule_path, token_path
+from sisgate.client.twins import twin
 from sisgate.client.values import moment, obstacle_of, status_of, value_of
 from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.job_handle import Job
@@ -30,49 +31,27 @@ class HttpTokens:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def list(self, *, every: bool = False) -> Sequence[TokenInfo]:
-        """Return the tokens that are valid now; with `every`, also those that are not."""
+    @twin(TokenService.list)
+    def list(self, *, every: bool) -> list[TokenInfo]:
         query = {"every": str(every).lower()}
         return [_token(each) for each in self._connection.get("/v1/tokens", query)["tokens"]]
 
-    def add(
-        self,
-        name: str,
-        roles: Sequence[str],
-        *,
-        scopes: Sequence[str] = ("*",),
-        life: timedelta | None = LIFE,
-        actor: str | None = None,
-        reason: str | None = None,
-    ) -> TokenInfo:
-        """Create a token and return it with its secret, which is shown only now."""
-        body = {
-            "name": name, "roles": list(roles), "scopes": list(scopes), "days": _days(life),
-            "reason": reason,
-        }  # fmt: skip
-        return _token(self._connection.post("/v1/tokens", body))
+    @twin(TokenService.add)
+    def add(self, *, life: timedelta | None, **order: Any) -> TokenInfo:
+        lists = {"roles": [*order["roles"]], "scopes": [*order["scopes"]]}
+        return _token(self._connection.post("/v1/tokens", {**order, **lists, "days": _days(life)}))
 
+    @twin(TokenService.rotate)
     def rotate(
-        self,
-        token_id: str,
-        *,
-        overlap: timedelta = OVERLAP,
-        life: timedelta | None = LIFE,
-        actor: str | None = None,
-        reason: str | None = None,
+        self, token_id: str, *, overlap: timedelta, life: timedelta | None, **order: Any
     ) -> TokenInfo:
-        """Create a token of the same name, roles and scopes; the old one is valid for `overlap`."""
-        body = {
-            "overlap_hours": overlap / timedelta(hours=1), "days": _days(life), "reason": reason
-        }  # fmt: skip
+        body = {**order, "overlap_hours": overlap / timedelta(hours=1), "days": _days(life)}
         return _token(self._connection.post(f"{token_path(token_id)}/rotate", body))
 
-    def revoke(
-        self, token_id: str, *, actor: str | None = None, reason: str | None = None
-    ) -> TokenInfo:
-        """End a token for the whole fleet, within a second."""
+    @twin(TokenService.revoke)
+    def revoke(self, token_id: str, **order: Any) -> TokenInfo:
         path = f"{token_path(token_id)}/revoke"
-        return _token(self._connection.post(path, {"reason": reason}, may_repeat=True))
+        return _token(self._connection.post(path, order, may_repeat=True))
 
 
 def _token(document: Mapping[str, Any]) -> TokenInfo:
