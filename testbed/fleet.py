@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tomllib
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +27,7 @@ from sisgate.redis.client import RedisClient, connect
 from sisgate.redis.queues import queue_depths, queue_keys
 from testbed.installation import install, variables_of
 from testbed.recorder import Recorder
+from testbed.warm import start
 from workers.runtime import Runtime
 
 PATIENCE_SECONDS = 60.0
@@ -201,14 +201,9 @@ class Process:
         self, command: str, options: Iterable[str], environment: Mapping[str, str], log: Path
     ) -> None:
         self._log = log
-        with log.open("wb") as output:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", "celery", *command.split(), *options],
-                env=dict(environment),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        words = ["celery", *command.split(), *options]
+        # Before anything else is imported, gevent takes the place of what would block.
+        self.popen = start(words, environment, log, afresh="gevent" in words)
 
     @property
     def log(self) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from sisgate.ledger import schema as tables
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
 from sisgate.settings import Settings, load_settings
 from testbed.installation import install, variables_of
+from testbed.warm import Program, start
 
 PATIENCE_SECONDS = 60.0
 """How long a test waits for what should take a moment; the machine may be busy."""
@@ -53,7 +53,7 @@ class Stack:
         self.config = folder / "sisgate.toml"
         text = configuration(sandbox.districts, options or {}) + alerting(self.chat_url_file)
         install(folder, text, redis_url=redis_url, database_url=database_url)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Program] = []
         self.gateway = self.new_gateway()
         migrate.upgrade(self.gateway.context.database)
         self._add_keys()
@@ -85,7 +85,7 @@ class Stack:
         self.start_worker(concurrency=concurrency)
         self.spawn("beat", "-s", str(self.folder / "beat"), "-l", "WARNING")
 
-    def start_worker(self, *, concurrency: int = 2, level: str = "INFO") -> subprocess.Popen[bytes]:
+    def start_worker(self, *, concurrency: int = 2, level: str = "INFO") -> Program:
         """Start one more worker and return its process."""
         queues = ",".join(["sisgate", *self.sandbox.districts])
         number = len(self._processes)
@@ -95,20 +95,14 @@ class Stack:
             "worker", "-Q", queues, "-c", str(concurrency), "-n", name, "-l", level, *alone
         )
 
-    def spawn(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    def spawn(self, *arguments: str, **environment: str) -> Program:
         """Start a `celery` command; `environment` are more variables."""
         return self.spawn_app("workers", *arguments, **environment)
 
-    def spawn_app(self, app: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    def spawn_app(self, app: str, *arguments: str, **environment: str) -> Program:
         """Start a `celery` command with another app module."""
-        with self.log_path.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", app, *arguments],
-                env=self.environment() | environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        words = ["celery", "-A", app, *arguments]
+        process = start(words, self.environment() | environment, self.log_path)
         self._processes.append(process)
         return process
 
@@ -117,9 +111,9 @@ class Stack:
         """What workers and beat said."""
         return self.folder / "celery.log"
 
-    def processes_of(self, command: str) -> list[subprocess.Popen[bytes]]:
+    def processes_of(self, command: str) -> list[Program]:
         """Return the processes of one `celery` command."""
-        return [process for process in self._processes if command in list(process.args)]  # type: ignore[arg-type]
+        return [process for process in self._processes if command in process.args]
 
     def stop(self) -> None:
         """Stop workers and beat, and close the gateway."""
@@ -204,7 +198,7 @@ def toml(value: Any) -> str:
     return repr(value) if isinstance(value, int | float) else f'"{value}"'
 
 
-def end(process: subprocess.Popen[bytes], number: int) -> None:
+def end(process: Program, number: int) -> None:
     """Send a signal and wait for the end; kill the whole session where it does not come."""
     if process.poll() is None:
         process.send_signal(number)
@@ -213,7 +207,7 @@ def end(process: subprocess.Popen[bytes], number: int) -> None:
     kill_session(process)
 
 
-def kill_session(process: subprocess.Popen[bytes]) -> None:
+def kill_session(process: Program) -> None:
     """SIGKILL a process of ours and its children at once, as a lost machine would."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

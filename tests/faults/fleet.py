@@ -7,7 +7,6 @@ ledger. The test itself looks at the ledger directly.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -137,7 +136,7 @@ class Fleet:
             self._celery(f"beat{n}", "beat", *scheduler, level="DEBUG")  # which tells what it sends
             for n in range(1, beats + 1)
         ]
-        asking = [sys.executable, "-m", "tests.faults.asker", str(self.book.file)]
+        asking = ["tests.faults.asker", str(self.book.file)]
         self.asker = Kept("asker", asking, self._env("asker"), folder, is_asked=True)
 
     def __enter__(self) -> Self:
@@ -219,8 +218,8 @@ class Fleet:
         return self._celery(f"worker{number}", "worker", *options, "-I", "tests.faults.points")
 
     def _celery(self, name: str, *arguments: str, level: str = "INFO") -> Kept:
-        command = [sys.executable, "-m", "celery", "-A", "workers", *arguments, "-l", level]
-        return Kept(name, command, self._env(name), self.folder)
+        words = ["celery", "-A", "workers", *arguments, "-l", level]
+        return Kept(name, words, self._env(name), self.folder)
 
     def _env(self, name: str) -> dict[str, str]:
         """Return a process's environment; one with a clock of its own gets that moved."""

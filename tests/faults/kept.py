@@ -7,20 +7,22 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from testbed.mortal import children_of
+from testbed.warm import Program, start
 
 
 class Kept:
-    """One command in a session of its own, started again by `keep` when it has ended."""
+    """One `python -m WORDS` in a session of its own, started again by `keep` when it has ended."""
 
     def __init__(
         self,
         name: str,
-        command: list[str],
+        words: list[str],
         environment: Mapping[str, str],
         folder: Path,
         *,
@@ -28,10 +30,11 @@ class Kept:
     ) -> None:
         self.name = name
         self.log_path = folder / f"{name}.log"
-        self._command = command
+        self._words = words
         self._environment = dict(environment)
         self._is_asked = is_asked
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Program | None = None
+        self._orders: IO[bytes] | None = None
         self.starts = 0
         self._is_lost = False
 
@@ -56,24 +59,24 @@ class Kept:
         if self.pid or self._is_lost:
             return
         self._clear()
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                env=self._environment,
-                stdin=subprocess.PIPE if self._is_asked else subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        if self._is_asked:
+            with self.log_path.open("ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", *self._words], env=self._environment,
+                    stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+                )  # fmt: skip
+            self._process, self._orders = process, process.stdin
+        else:
+            self._process = start(self._words, self._environment, self.log_path)
         self.starts += 1
 
     def tell(self, order: Mapping[str, Any]) -> None:
         """Write a line to it; lost when it has ended, as an order to an app that died."""
-        if self._process is None or self._process.stdin is None:
+        if self._orders is None:
             return
         with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
+            self._orders.write(json.dumps(order).encode() + b"\n")
+            self._orders.flush()
 
     def kill(self) -> None:
         """SIGKILL its parent process alone."""
@@ -93,7 +96,7 @@ class Kept:
     def end(self) -> None:
         """Stop it in order, and by force where that does not come."""
         if self.pid and self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(10)
         self._clear()
@@ -106,6 +109,7 @@ class Kept:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
-        if process.stdin is not None:
+        orders, self._orders = self._orders, None
+        if orders is not None:
             with contextlib.suppress(OSError):
-                process.stdin.close()
+                orders.close()
