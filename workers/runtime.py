@@ -19,6 +19,7 @@ from sisgate.context import Context, made_once
 from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
+from sisgate.ledger.timings import Untold
 from sisgate.logs import get_logger
 from sisgate.redis.client import RedisClient
 from sisgate.settings import ProviderConfig, Settings
@@ -51,6 +52,8 @@ class Runtime(Context):
         self.gate: AbstractContextManager[None] = nullcontext()
         """Held by threads beside the pool while they use the ledger, so that no fork comes between.
         """
+        self.untold = Untold()
+        """How long it took to record the outcomes of calls."""
         self._local = threading.local()
         self._latencies: dict[str, LatencyTrend] = {}
         self._endpoints: dict[str, tuple[ProviderConfig, ProviderEndpoints]] = {}

@@ -40,7 +40,7 @@ CONSEQUENCES = frozenset(
 SPENT = frozenset({Trouble.QUOTA_SPENT, Trouble.LIMIT_BY_HAND, Trouble.APP_FLOOD})
 """Causes that explain why calls wait."""
 
-WAITS = frozenset({"waiting", "oldest_seconds", "oldest_urgent_seconds"})
+WAITS = frozenset({"waiting", "oldest_seconds", "oldest_urgent_seconds", "oldest_normal_seconds"})
 """Metrics of work that waits."""
 
 

@@ -28,6 +28,7 @@ METRICS: Mapping[AlertMetric, str] = {
     "waiting": "calls that wait for {}",
     "oldest_seconds": "seconds that a call has waited for {}",
     "oldest_urgent_seconds": "seconds that an urgent or high call has waited for {}",
+    "oldest_normal_seconds": "seconds that a normal call has waited in the queue for {}",
     "failed_share": "share of failed calls of {}",
     "median_seconds": "seconds that half of the calls of {} take",
     "quota_left_share": "share of its quota that {} has left",
@@ -227,6 +228,9 @@ def value_of(metric: AlertMetric, facts: ProviderFacts) -> float | None:
         case "oldest_urgent_seconds":
             ages = (each.oldest.get(p, 0.0) for each in facts.backlog for p in urgent)
             return max(ages, default=0.0)
+        case "oldest_normal_seconds":
+            queued = (each.queued.get(int(Priority.NORMAL), 0.0) for each in facts.backlog)
+            return max(queued, default=0.0)
         case "failed_share":
             calls = len(facts.recent)
             return sum(1 for e in facts.recent if e.failed) / calls if calls else None

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.log import record
 from sisgate.domain.call_results import CALL_OUTCOME
+from sisgate.domain.timings import JOB_ACCEPTED, Timed
 from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.calls import Claim, ClaimedCall
 from sisgate.ledger.schema import Call, Job
 
-JOB_ACCEPTED = "gateway:job:accept"
 JOB_REFUSED = "gateway:job:refuse"
 CALL_INTENT = "workers:call:intent"
 RECORDS_DISCLOSED = "gateway:dataset:disclose"
@@ -40,18 +40,35 @@ def actor_of(app: str) -> str:
 
 
 def job_accepted(
-    session: Session, job: NewJob | Job, now: datetime, *, by: str | None, reason: str | None = None
+    session: Session,
+    job: NewJob | Job,
+    now: datetime,
+    *,
+    by: str | None,
+    reason: str | None = None,
+    former_ms: float | None = None,
 ) -> None:
     """A job was accepted. Of a request only the method is recorded: its path may name a person.
 
-    `by` is who enqueued it in the app's name, if a token says so.
+    `by` is who enqueued it in the app's name, if a token says so. `former_ms` is how long an
+    earlier acceptance of the process took.
     """
+    ms: dict[str, float] = {}
+    if job.due_at is not None:
+        ms[Timed.ACCEPTED] = late_ms(job.due_at, now)
+    if former_ms is not None:
+        ms[Timed.ACCEPTANCE] = former_ms
     record(
         session, now, actor=actor_of(job.app), action=JOB_ACCEPTED, subject=f"job/{job.id}",
         reason=reason, provider=job.provider, job=job.id, request_id=job.request_id,
         kind=job.kind, resource=job.resource, method=job.options.get("method"),
-        allow_deletes=job.options.get("allow_deletes"), by=by,
+        allow_deletes=job.options.get("allow_deletes"), by=by, ms=ms or None,
     )  # fmt: skip
+
+
+def late_ms(due_at: datetime, at: datetime) -> float:
+    """Return how long after its time something was, in milliseconds; 0 if clocks disagree."""
+    return round(max(0.0, 1000 * (at - due_at).total_seconds()), 1)
 
 
 def job_refused(session: Session, job: Job, now: datetime, *, code: str) -> None:
@@ -92,7 +109,8 @@ def call_intended(session: Session, claim: Claim, now: datetime) -> None:
 def call_ended(session: Session, claim: Claim, outcome: str, now: datetime, **facts: Any) -> None:
     """A worker has ended its claim; `outcome` says how, and `sent` of the facts if it sent nothing.
 
-    `ms` of the facts is what the time was spent on, by stage (`sisgate.domain.call_results`).
+    `ms` of the facts is what the time was spent on, by stage (`sisgate.domain.call_results`), and
+    what else is timed (`sisgate.domain.timings`).
     """
     facts = {**facts, "resource": claim.job.resource}
     _ended(session, claim.call, claim.call.attempt, claim.job.request_id, outcome, now, facts)

@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.chain import ChainVerifier
 from sisgate.audit.content import Range, ranges_of, size_of
-from sisgate.audit.events import JOB_ACCEPTED, JOB_REFUSED
+from sisgate.audit.events import JOB_REFUSED
 from sisgate.audit.findings import IssueKind, VerificationResult
 from sisgate.audit.heads import Broken, Head
 from sisgate.audit.keys import KeyRing
+from sisgate.domain.timings import JOB_ACCEPTED
 from sisgate.ledger import audit_log
 from sisgate.ledger.audit_chain import (
     EventRow,

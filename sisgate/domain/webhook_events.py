@@ -100,3 +100,20 @@ class MessageState(StrEnum):
 
 UNSENT = (MessageState.WAITING, MessageState.SENDING)
 """The states of messages that are yet to be delivered."""
+
+
+class DeliveryResult(StrEnum):
+    """What came of one attempt to deliver a message."""
+
+    DELIVERED = "delivered"
+    """The receiver answered 2xx."""
+    REFUSED = "refused"
+    """It answered 3xx, or 4xx but for 429."""
+    THROTTLED = "throttled"
+    """It answered 429."""
+    FAILED = "failed"
+    """It answered 5xx."""
+    NO_RESPONSE = "no_response"
+    """The message was sent, and no answer came in time."""
+    NOT_SENT = "not_sent"
+    """No address, no connection, or a certificate that cannot be trusted."""

@@ -32,6 +32,7 @@ from sisgate.errors import (
 from sisgate.ledger import jobs
 from sisgate.ledger.acceptance import Accepted, NewJob, accept, accept_many, accept_to_publish
 from sisgate.ledger.schema import Job
+from sisgate.ledger.timings import Untold
 from sisgate.settings.app import AppConfig
 
 COUNTED_FOR_SECONDS = 1.0
@@ -64,6 +65,7 @@ class Acceptance:
         self._clock = context.clock
         self._backlogs = Backlogs(context.clock)
         self._has_noted_configuration = False
+        self._untold = Untold()
 
     def new_job(
         self,
@@ -123,15 +125,18 @@ class Acceptance:
         The broker may be down.
         """
         configuration, now = self._configuration.current(), self._clock.now()
+        begun = self._clock.monotonic()
         with self._database.write() as session:
             if first is not None and (earlier := first(session, now)) is not None:
                 return earlier, False
             accepted = accept_to_publish(session, new, now, asks_the_same)
             if accepted.is_new:
                 self._refuse_beyond_backlog(session, configuration, new.provider)
-                events.job_accepted(session, new, now, by=by, reason=new.reason)
+                former = self._untold.take()
+                events.job_accepted(session, new, now, by=by, reason=new.reason, former_ms=former)
                 self._note_configuration(session, configuration, now)
         if accepted.is_new:
+            self._untold.add(self._clock.monotonic() - begun)
             self._publish([(new, accepted.call_id)])
         return accepted.job_id, accepted.is_new
 
@@ -147,12 +152,16 @@ class Acceptance:
         pairs = [(order.new, order.asks_the_same) for order in orders]
         accepted: list[Accepted] = []
         new: dict[str, list[int]] = {}
+        former, begun = self._untold.take(), self._clock.monotonic()
         with self._database.write() as session:
             try:
                 results = accept_many(session, pairs, now)
                 for (job, _), result in zip(pairs, results, strict=True):
                     if result.is_new:
-                        events.job_accepted(session, job, now, by=by, reason=job.reason)
+                        events.job_accepted(
+                            session, job, now, by=by, reason=job.reason, former_ms=former
+                        )
+                        former = None
                         new.setdefault(job.provider, []).append(len(accepted))
                     accepted.append(result)
             except IdempotencyConflict as error:
@@ -161,6 +170,8 @@ class Acceptance:
                 self._refuse_beyond_backlog(session, configuration, provider, places)
             if new:
                 self._note_configuration(session, configuration, now)
+        if new:
+            self._untold.add(self._clock.monotonic() - begun)
         both = zip(pairs, accepted, strict=True)
         self._publish([(job, result.call_id) for (job, _), result in both if result.is_new])
         return [(result.job_id, result.is_new) for result in accepted]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
 
 from sisgate.errors import (
     BacklogFull,
@@ -63,17 +66,25 @@ class Bulk:
         return [Job(self._jobs, job_id, is_new=is_new) for job_id, is_new in accepted]
 
     def enqueue_each(
-        self, items: Sequence[NewSync], progress: Progress = lambda *_: None
+        self,
+        items: Sequence[NewSync],
+        progress: Progress = lambda *_: None,
+        *,
+        due_at: Mapping[int, datetime] = MappingProxyType({}),
     ) -> list[Job | SisgateError]:
         """Accept what can be accepted; return for each item its job, or why it was refused.
 
-        An outage of the ledger refuses the rest.
+        `due_at` says of items, by their place, when their schedule asks for them. An outage of the
+        ledger refuses the rest.
         """
         results: dict[int, Job | SisgateError] = {}
         orders: dict[int, Order] = {}
         for place, item in enumerate(items):
             try:
-                orders[place] = self._order(item)
+                order = self._order(item)
+                if (due := due_at.get(place)) is not None:
+                    order = replace(order, new=replace(order.new, due_at=due))
+                orders[place] = order
             except SisgateError as error:
                 results[place] = error
         places = list(orders)

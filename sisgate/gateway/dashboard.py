@@ -40,8 +40,8 @@ MOST_HOLDS = 200
 class Dashboard:
     """The fleet at one moment. What cannot be read is None or empty, and `unknown` says why.
 
-    `calls` are those since `calls_since`, of which `failed` by the provider, as metrics count them:
-    also what could not even be sent. An app is told of its own that were sent.
+    `calls` are those since `calls_since`, of which `failed` by the provider: also what could not
+    even be sent. An app is told of its own.
     `providers` are the busiest of `provider_count`. `drained_at` is when the backlog of each
     priority is worked off, as far as those providers tell; `stuck` are calls queued for those that
     do not, because they take none.

@@ -17,11 +17,13 @@ from sisgate.domain.call_results import STAGES, CallTally
 from sisgate.domain.latencies import SHORTEST_MS, LatencySketch
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState, KeyState
+from sisgate.domain.timings import Timed
+from sisgate.domain.webhook_events import DeliveryResult
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import live_readings
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import read_liveness
-from sisgate.ledger import alerts, gauges, rollups
+from sisgate.ledger import alerts, gauges, rollups, timings
 from sisgate.monitoring import catalogue as metric
 from sisgate.monitoring.readings import Readings
 from sisgate.quarantine import Quarantine
@@ -73,10 +75,26 @@ def _of_calls(session: Session, core: Core, into: Readings) -> None:
         into.add(metric.PERMITS_GRANTED, permits.count, provider)
         into.add(metric.PERMITS_DENIED, permits.count - at_once, provider)
         ledger.merge(tally.latency("ledger"))
-    into.add(metric.LEDGER_SECONDS, ledger)
+    into.add(metric.LEDGER_SECONDS, ledger, "claim")
+    _of_timings(session, into)
     progress = rollups.progress(session)
     if progress is not None and progress.counted_to is not None:
         into.add(metric.COUNTED_AGE, _seconds(core.clock.now(), progress.counted_to))
+
+
+def _of_timings(session: Session, into: Readings) -> None:
+    """Add what else takes time."""
+    webhooks = dict.fromkeys(DeliveryResult, LatencySketch())
+    for name, label, sketch in timings.ever(session):
+        match name:
+            case Timed.ACCEPTED | Timed.BEGUN:
+                into.add(metric.SCHEDULE_DELAY, sketch, label, name.value)
+            case Timed.ACCEPTANCE | Timed.RECORD:
+                into.add(metric.LEDGER_SECONDS, sketch, name.value)
+            case Timed.WEBHOOK:
+                webhooks[DeliveryResult(label)] = sketch
+    for result, sketch in webhooks.items():
+        into.add(metric.WEBHOOK_SECONDS, sketch, result.value)
 
 
 def _of_work(session: Session, core: Core, into: Readings) -> None:

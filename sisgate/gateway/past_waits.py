@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from sisgate.domain.links import Link
 from sisgate.domain.past_waits import (
     LEAST_SECONDS,
     BegunCall,
@@ -19,12 +20,7 @@ from sisgate.domain.past_waits import (
     explain,
 )
 from sisgate.domain.service_levels import down_spans
-from sisgate.errors import (
-    BrokerUnavailable,
-    DatabaseUnavailable,
-    MasterKeyMissing,
-    UnknownProvider,
-)
+from sisgate.errors import UnknownProvider
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.timeline_entry import TimelineEntry
@@ -45,7 +41,6 @@ PROVIDER: tuple[Fault, str] = (
     "provider", "to be tried again, after the provider had failed or asked to wait",
 )  # fmt: skip
 OWN_OUTAGE: tuple[Fault, str] = "fleet", "to be tried again, after an outage of our own"
-OUR_ERRORS = frozenset({BrokerUnavailable.code, DatabaseUnavailable.code, MasterKeyMissing.code})
 LOST: tuple[Fault, str] = "fleet", "for a worker, after one was lost"
 QUEUED: tuple[Fault, str] = "fleet", "to be put into the provider's queue"
 
@@ -101,7 +96,7 @@ def _end(attempt: Try) -> datetime:
 
 
 def _after(attempt: Try) -> tuple[Fault, str] | None:
-    if attempt.unsent in OUR_ERRORS:
+    if attempt.unsent is Link.FLEET:
         return OWN_OUTAGE
     if attempt.ended_at is None:
         return LOST

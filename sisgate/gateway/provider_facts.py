@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
-from sisgate.domain.network import UNKNOWN_NAME
+from sisgate.domain.links import Link, link_of
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.core import Core
@@ -32,7 +31,6 @@ from sisgate.verdict.facts import (
     FailedSync,
     HeldSync,
     KeyStanding,
-    Link,
     MetError,
     ProviderFacts,
     RecentCall,
@@ -58,23 +56,6 @@ def met_error(row: ErrorRow, now: datetime) -> MetError:
         link=link_of(error),
         tls=error.get("tls"),
     )
-
-
-def link_of(error: Mapping[str, Any]) -> Link:
-    """Return where the call with an error broke off.
-
-    >>> link_of({"code": "provider_unavailable", "sent": False, "tls": "expired"}).value
-    'certificate'
-    """
-    if "proxy" in error:
-        return Link.PROXY
-    if error.get("step") == "token":
-        return Link.TOKEN
-    if error.get("sent") is not False:
-        return Link.ANSWER
-    if "tls" in error:
-        return Link.CERTIFICATE
-    return Link.NAME if error.get("reason") == UNKNOWN_NAME else Link.CONNECTION
 
 
 def held_sync(job: Job) -> HeldSync:
@@ -226,6 +207,7 @@ class ProviderReader:
                     (self._now - each.started_at).total_seconds(),
                     each.part,
                     each.endpoint,
+                    Link(each.unsent).step if each.unsent else Link.ANSWER,
                 )
                 for each in ended
             ],
@@ -277,7 +259,7 @@ class ProviderReader:
     def _backlog(self, name: str) -> list[AppBacklog]:
         calls: dict[str, dict[int, int]] = {}
         oldest: dict[str, dict[int, float]] = {}
-        queued: dict[str, float] = {}
+        queued: dict[str, dict[int, float]] = {}
         for row in self._ledger.waiting.get(name, ()):
             app, age = self._name_of(row.app), (self._now - row.oldest).total_seconds()
             of_app, ages = calls.setdefault(app, {}), oldest.setdefault(app, {})
@@ -285,9 +267,10 @@ class ProviderReader:
             ages[row.priority] = max(ages.get(row.priority, 0.0), age)
             if row.queued_since is not None:
                 seconds = (self._now - row.queued_since).total_seconds()
-                queued[app] = max(queued.get(app, 0.0), seconds)
+                of_it = queued.setdefault(app, {})
+                of_it[row.priority] = max(of_it.get(row.priority, 0.0), seconds)
         return [
-            AppBacklog(app, of_app, max(oldest[app].values()), oldest[app], queued.get(app))
+            AppBacklog(app, of_app, max(oldest[app].values()), oldest[app], queued.get(app, {}))
             for app, of_app in calls.items()
         ]
 

@@ -102,11 +102,12 @@ class Schedule:
 
 @dataclass(frozen=True)
 class _Due:
-    """A sync that is due, by its idempotency key."""
+    """A sync that is due, by its idempotency key; one that is run by hand is not due at a time."""
 
     key: str
     provider: str
     resource: str
+    at: datetime | None = None
 
     @property
     def place(self) -> job_search.Place:
@@ -251,7 +252,8 @@ class Schedules:
             # A schedule of one provider has the keys that it always had.
             part = f"{provider}/" if config.selector is not None else ""
             for resource in self._resources(config, provider):
-                yield _Due(f"{occurrence.isoformat()}/{part}{resource}", provider, resource)
+                key = f"{occurrence.isoformat()}/{part}{resource}"
+                yield _Due(key, provider, resource, occurrence + offset)
 
     def _providers(self, config: ScheduleConfig) -> Sequence[str]:
         return config.providers_among(self._core.configuration.current().providers)
@@ -280,5 +282,6 @@ class Schedules:
                     idempotency_key=each.key or None, app=app, reason=reason,
                 )
                 for each in due
-            ]
+            ],
+            due_at={place: each.at for place, each in enumerate(due) if each.at is not None},
         )  # fmt: skip

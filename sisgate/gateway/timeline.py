@@ -34,7 +34,7 @@ class Timeline:
 def read_timeline(core: Core, status: JobStatus) -> Timeline:
     """Return what happened to a job that the caller may see."""
     with core.database.read() as session:
-        calls = ledger.calls_with_tries(session, status.id, MOST_CALLS + 1, core.clock.now())
+        calls = ledger.calls_with_tries(session, status.id, MOST_CALLS + 1)
         shown = calls[:MOST_CALLS]
         entries = [*_of_job(status), *(each for call in shown for each in _of_call(*call))]
         entries += read_waits(core, session, status, shown)
@@ -83,7 +83,7 @@ def _of_try(what: str, call: Call, one: Try, *, is_last: bool) -> TimelineEntry:
     met = _own_error(call, is_good) if is_last else None
     error = f": {met['message']}" if met else ""
     if one.unsent is not None:
-        text = f"{what} could not be sent{number}{error or f': {one.unsent}'}"
+        text = f"{what} could not be sent{number}{error or f': {one.unsent.words}'}"
         return TimelineEntry(one.started_at, text, "bad", call.id)
     took = (one.ended_at - one.started_at).total_seconds()
     answer = f"answered {one.status}" if one.status is not None else "got no answer"

@@ -16,7 +16,7 @@ from sisgate.ledger import usage as ledger
 from sisgate.ledger.schema import UsageHour
 
 SINCE = timedelta(days=1)
-_COUNTS = ("calls", "throttled", "failed", "rows")
+_COUNTS = ("calls", "throttled", "failed", "rows", "unsent")
 
 _BEGINNINGS: Mapping[str, Callable[[datetime], datetime | None]] = {
     "total": lambda _: None,
@@ -29,8 +29,9 @@ _BEGINNINGS: Mapping[str, Callable[[datetime], datetime | None]] = {
 class Usage:
     """One app's calls to one provider, in the period that begins at `begin` or in total.
 
-    `calls` counts attempts, like the provider's quota; of them, `throttled` got a 429 and `failed`
-    a 5xx or no response. `rows` came with successful responses.
+    `calls` counts attempts; of them, `throttled` got a 429 and `failed` a 5xx or no response, of
+    which `unsent` could not be sent: they count against no quota. `rows` came with successful
+    responses.
     """
 
     begin: datetime | None
@@ -40,6 +41,7 @@ class Usage:
     throttled: int
     failed: int
     rows: int
+    unsent: int = 0
 
 
 def read_usage(

@@ -35,6 +35,8 @@ class NewJob:
     sealed_request: bytes | None = field(default=None, repr=False)
     idempotency_key: str | None = None
     expires_at: datetime | None = None
+    due_at: datetime | None = None
+    """When the schedule says that it is to be accepted; None if none asks for it."""
     request_id: str | None = None
     shared_as: str | None = None
     """The same for requests that may share one call; None for a call of its own."""
@@ -164,6 +166,7 @@ def _values_of(new: NewJob, now: datetime, published_at: datetime | None) -> dic
         "accepted_at": now,
         "published_at": published_at,
         "expires_at": new.expires_at,
+        "due_at": new.due_at,
         "request_id": new.request_id,
         "traceparent": tracing.current(),
         "shared_as": new.shared_as,

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.call_results import CALL_OUTCOME
+from sisgate.domain.timings import JOB_ACCEPTED
 from sisgate.ledger.schema import AuditEvent, AuditSeal
 
 _STREAM = {"yield_per": 2000}
@@ -29,6 +30,13 @@ class SealedSpan(NamedTuple):
     last: int
     at: datetime
     ranges: Sequence[tuple[int, int, int]]
+
+
+class AcceptedJob(NamedTuple):
+    """One event of an accepted job, as far as it is counted."""
+
+    provider: str
+    detail: dict[str, Any]
 
 
 class EndedCall(NamedTuple):
@@ -59,21 +67,37 @@ def sealed_after(session: Session, number: int, at_most: int) -> SealedSpan | No
     return SealedSpan(last.number, last.at, [each for known in ranges.values() for each in known])
 
 
-def ended_calls(session: Session, span: SealedSpan) -> Iterator[EndedCall]:
-    """Yield the ends of attempts that the seals cover. One that cannot be read is left out."""
+def counted_events(session: Session, span: SealedSpan) -> tuple[list[EndedCall], list[AcceptedJob]]:
+    """Return the ends of attempts that the seals cover, and the accepted jobs that tell times.
+
+    One that cannot be read is left out.
+    """
+    ended: list[EndedCall] = []
+    accepted: list[AcceptedJob] = []
+    for action, at, provider, detail, subject, job in _events(session, span):
+        try:
+            told = dict(json.loads(detail or ""))
+            if action == JOB_ACCEPTED:
+                accepted.append(AcceptedJob(provider or "", told))
+                continue
+            number = int(subject.removeprefix("call/"))
+            ended.append(EndedCall(at, provider or "", told, number, job))
+        except (TypeError, ValueError):
+            # Somebody has changed it; to say so is the verification's part.
+            continue
+    return ended, accepted
+
+
+def _events(
+    session: Session, span: SealedSpan
+) -> Iterator[Row[str, datetime, str | None, str | None, str, str | None]]:
     event = AuditEvent
     for writer, first, last in span.ranges:
         query = select(
-            event.at, event.provider, event.detail_text, event.subject, event.job_id
+            event.action, event.at, event.provider, event.detail_text, event.subject, event.job_id
         ).where(
             event.writer == writer,
             event.number.between(first, last),
-            event.action == CALL_OUTCOME,
+            event.action.in_([CALL_OUTCOME, JOB_ACCEPTED]),
         )
-        for at, provider, detail, subject, job in session.execute(query, execution_options=_STREAM):
-            try:
-                number = int(subject.removeprefix("call/"))
-                yield EndedCall(at, provider or "", dict(json.loads(detail or "")), number, job)
-            except (TypeError, ValueError):
-                # Somebody has changed it; to say so is the verification's part.
-                continue
+        yield from session.execute(query, execution_options=_STREAM)

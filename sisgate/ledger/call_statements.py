@@ -46,7 +46,7 @@ _LISTINGS, _RESPONSES = _table(ListingRow), _table(Response)
 GIVEN_OF_JOB = (
     "id", "kind", "state", "app", "provider", "resource", "priority", "options", "sealed_request",
     "idempotency_key", "fingerprint", "accepted_at", "published_at", "started_at", "expires_at",
-    "request_id", "traceparent", "shared_as",
+    "request_id", "traceparent", "shared_as", "due_at",
 )  # fmt: skip
 TALLIES = ("rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled", "shared")
 OF_CALL = (

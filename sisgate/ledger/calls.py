@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.orm import Session
 
+from sisgate.domain.links import Link
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_JOB_STATES, CallState
-from sisgate.ledger import call_statements
+from sisgate.ledger import attempts, call_statements
 from sisgate.ledger.known_pages import PageOnFile
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.statements import change
@@ -196,9 +197,19 @@ def put_back(
     )
 
 
-def release(session: Session, claimed: ClaimedCall, *, not_before: datetime) -> bool:
-    """Undo a claim whose call was not begun: it waits, and nothing is held against it."""
-    forget_attempt(session, claimed)
+def release(
+    session: Session,
+    claimed: ClaimedCall,
+    now: datetime,
+    *,
+    not_before: datetime,
+    link: Link | None = None,
+) -> bool:
+    """Undo a claim whose call was not begun: it waits, and nothing is held against it.
+
+    `link` is where it broke off, None if it only waited.
+    """
+    attempts.not_sent(session, claimed.id, claimed.attempt, now, link)
     waiting = {"state": _waiting_if_wanted(), "not_before": not_before, "lease_until": None}
     return change(session, update(Call).where(is_held(claimed)).values(waiting)) == 1
 
@@ -217,31 +228,10 @@ def is_held(claimed: ClaimedCall) -> ColumnElement[bool]:
     return is_same & is_still(Call.state, CallState.RUNNING)
 
 
-def forget_attempt(session: Session, claimed: ClaimedCall) -> None:
-    """Forget an attempt that the provider cannot have seen: it counts against no quota."""
-    change(session, delete(Attempt).where(_own(claimed)))
-
-
 def changes_something() -> ColumnElement[bool]:
     """Return the condition of a call that must not be repeated blindly."""
     is_unsafe: ColumnElement[bool] = Call.target["method"].as_string().not_in(SAFE_METHODS)
     return (Call.purpose == Purpose.REQUEST.value) & is_unsafe
-
-
-def note_permit(session: Session, claimed: ClaimedCall, permit: str) -> None:
-    """Note the permit of a call that was claimed without one."""
-    change(session, update(Attempt).where(_own(claimed)).values(permit=permit))
-
-
-def recent_attempts(session: Session, provider: str, since: datetime) -> list[Attempt]:
-    """Return what was begun since a time, from which a limiter's state is rebuilt."""
-    return list(
-        session.scalars(
-            select(Attempt)
-            .where(Attempt.provider == provider, Attempt.started_at > since)
-            .order_by(Attempt.started_at)
-        )
-    )
 
 
 def _waiting_if_wanted() -> Any:
@@ -249,7 +239,3 @@ def _waiting_if_wanted() -> Any:
     is_live = is_still(Job.state, *LIVE_JOB_STATES)
     wanted = select(Job.id).where(Job.id == Call.job_id, is_live).exists()
     return case((wanted, CallState.PLANNED.value), else_=CallState.CANCELLED.value)
-
-
-def _own(claimed: ClaimedCall) -> ColumnElement[bool]:
-    return (Attempt.call_id == claimed.id) & (Attempt.number == claimed.attempt)

@@ -12,15 +12,13 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.alert_states import PatternState
 from sisgate.domain.error_messages import fingerprint_of, without_values
+from sisgate.domain.links import NOT_ERRORS
 from sisgate.ledger.call_outcomes import EndedCall
 from sisgate.ledger.schema import Call, ErrorCount, ErrorPattern
 from sisgate.ledger.statements import change, insert_into
 
 COUNTS_KEPT = timedelta(days=14)
 IDS_AT_ONCE = 500
-
-NOT_ERRORS = frozenset({"no_permit", "circuit_open"})
-"""Codes of calls that only waited."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
+from sisgate.domain.links import Link
 from sisgate.domain.states import UNSUCCESSFUL_JOB_STATES, CallState, JobKind, JobState
+from sisgate.ledger.attempts import was_sent, was_tried
 from sisgate.ledger.datasets import ASK_AGAIN, REFUSED
 from sisgate.ledger.schema import Attempt, Call, Dataset, Job
 from sisgate.ledger.states import is_in, is_still, job_is_live, live_call
-
-MOST_WAITING = 1000
-"""Calls that wait with an error, of all providers, whose errors are read."""
 
 SAMPLE = 200
 """Calls whose latency is read, jobs and waiting calls whose errors are read, of one provider."""
@@ -29,7 +28,8 @@ SAMPLE = 200
 class EndedAttempt:
     """An attempt that ended: whose it was, when it began, and its status; None for no answer.
 
-    `part` is what its call is about: a dataset, or the method of a request. `endpoint` and
+    `unsent` is where it broke off if it was not sent. What was not sent for a reason of our own
+    is none. `part` is what its call is about: a dataset, or the method of a request. `endpoint` and
     `provider_seconds` are those of the call's last attempt, the latter None for others, and
     without an answer.
     """
@@ -41,6 +41,7 @@ class EndedAttempt:
     endpoint: str | None
     provider_seconds: float | None
     all_seconds: float
+    unsent: str | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class WaitingCalls:
 
 @dataclass(frozen=True, slots=True)
 class AppCalls:
-    """How many calls an app began, and how many of them the provider failed."""
+    """How many calls of an app a provider may have seen, and how many of them it failed."""
 
     app: str
     calls: int
@@ -95,10 +96,7 @@ class RunningAttempt:
 
 
 def contacts(session: Session, since: datetime) -> dict[str, Contact]:
-    """Return by provider when it last answered since a time, and when it gave no answer.
-
-    A call that could not even be sent leaves no attempt, but waits with its error.
-    """
+    """Return by provider when it last answered since a time, and when it gave no answer."""
     of_provider = select(
         Attempt.provider, func.min(Attempt.started_at), func.max(Attempt.started_at)
     )
@@ -108,26 +106,9 @@ def contacts(session: Session, since: datetime) -> dict[str, Contact]:
     found: dict[str, Contact] = {}
     for provider, _, last in session.execute(recent.where(Attempt.status.is_not(None))):
         found[provider] = Contact(answered_at=last)
-    silent: list[tuple[str, datetime, datetime]] = [
-        (row[0], row[1], row[2]) for row in session.execute(recent.where(Attempt.status.is_(None)))
-    ]
-    waiting = session.execute(
-        select(Call.provider, Call.started_at, Call.error)
-        .where(
-            is_in(Call.state, CallState.PLANNED),
-            Call.not_before.is_not(None),
-            Call.error.is_not(None),
-            Call.started_at >= since,
-        )
-        .limit(MOST_WAITING)
-    )
-    for provider, started, error in waiting:
-        is_silent = (
-            error and error.get("code") == "provider_unavailable" and not error.get("status")
-        )
-        if started is not None and is_silent:
-            silent.append((provider, started, started))
-    for provider, first, last in silent:
+    # One that gave no token answered, wherever its token endpoint is.
+    silent = func.coalesce(Attempt.unsent, "").not_in([Link.FLEET, Link.TOKEN])
+    for provider, first, last in session.execute(recent.where(Attempt.status.is_(None), silent)):
         contact = found.setdefault(provider, Contact())
         moment = first if contact.answered_at is None or first > contact.answered_at else last
         if contact.answered_at is None or moment > contact.answered_at:
@@ -145,13 +126,14 @@ def ended_attempts(
         select(
             Job.app, attempt.started_at, attempt.ended_at, attempt.status, Job.resource,
             call.target["method"].as_string(), call.endpoint,
-            case((is_last, call.elapsed_ms)),
+            case((is_last, call.elapsed_ms)), attempt.unsent,
         )
         .join(call, call.id == attempt.call_id)
         .join(Job, Job.id == call.job_id)
         .where(
             attempt.provider == provider,
             attempt.ended_at.is_not(None),
+            was_tried(),
             true() if since is None else attempt.started_at >= since,
             true() if until is None else attempt.started_at < until,
         )
@@ -161,14 +143,14 @@ def ended_attempts(
     return [
         EndedAttempt(
             app, started, status, resource or method or "", endpoint,
-            None if elapsed is None else elapsed / 1000, (ended - started).total_seconds(),
+            None if elapsed is None else elapsed / 1000, (ended - started).total_seconds(), unsent,
         )
-        for app, started, ended, status, resource, method, endpoint, elapsed in rows
+        for app, started, ended, status, resource, method, endpoint, elapsed, unsent in rows
     ]  # fmt: skip
 
 
 def calls_by_app(session: Session, provider: str, since: datetime) -> list[AppCalls]:
-    """Return how many calls each app began at a provider since a time, most first."""
+    """Return how many calls of each app a provider may have seen since a time, most first."""
     calls = func.count()
     is_failed = and_(
         Attempt.ended_at.is_not(None), or_(Attempt.status.is_(None), Attempt.status >= 500)
@@ -178,7 +160,7 @@ def calls_by_app(session: Session, provider: str, since: datetime) -> list[AppCa
         .select_from(Attempt)
         .join(Call, Call.id == Attempt.call_id)
         .join(Job, Job.id == Call.job_id)
-        .where(Attempt.provider == provider, Attempt.started_at >= since)
+        .where(Attempt.provider == provider, Attempt.started_at >= since, was_sent())
         .group_by(Job.app)
         .order_by(calls.desc(), Job.app)
     )

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from sisgate.domain.call_results import CALL_OUTCOME
+from sisgate.domain.links import Link
 from sisgate.domain.past_waits import BegunCall
-from sisgate.ledger.error_patterns import NOT_ERRORS
+from sisgate.ledger.attempts import was_sent
 from sisgate.ledger.schema import Alert, Attempt, AuditEvent, Call
 
-MOST_ENDED = 2000
-"""Ends of a job's tries that are looked through for those that could not be sent: the newest."""
+MOST_TRIES = 5000
+"""Tries that are read, the newest: a call that cannot be sent is tried for days."""
 
 
 class Try(NamedTuple):
-    """One time a call was begun. `unsent` is the error's code if it could not even be sent."""
+    """One time a call was begun. `unsent` is where it broke off if it could not be sent."""
 
     number: int
     started_at: datetime
     ended_at: datetime | None
     lease_until: datetime
     status: int | None = None
-    unsent: str | None = None
+    unsent: Link | None = None
 
 
 def calls_with_tries(
-    session: Session, job_id: str, limit: int, now: datetime
+    session: Session, job_id: str, limit: int
 ) -> Sequence[tuple[Call, Sequence[Try]]]:
     """Return the first calls of a job, each with its tries in order."""
     calls = session.scalars(
@@ -38,33 +38,12 @@ def calls_with_tries(
     )
     found = {call.id: (call, []) for call in calls}  # type: dict[int, tuple[Call, list[Try]]]
     attempts = select(Attempt).where(Attempt.call_id.in_(list(found)))
+    attempts = attempts.order_by(Attempt.started_at.desc()).limit(MOST_TRIES)
     for each in session.scalars(attempts):
         moments = each.started_at, each.ended_at, each.lease_until
-        found[each.call_id][1].append(Try(each.number, *moments, each.status))
-    # Of a try that was not sent only the audit log tells: it counts against no quota.
-    gaps = [call for call, tries in found.values() if call.attempt > len(tries)]
-    if gaps:
-        since = min(call.planned_at for call in gaps)
-        until = max(call.ended_at or now for call in gaps)
-        for call_id, unsent in _unsent(session, job_id, since, until):
-            if call_id in found:
-                found[call_id][1].append(unsent)
+        unsent = Link(each.unsent) if each.unsent else None
+        found[each.call_id][1].append(Try(each.number, *moments, each.status, unsent))
     return [(call, sorted(tries, key=lambda e: e.number)) for call, tries in found.values()]
-
-
-def _unsent(
-    session: Session, job_id: str, since: datetime, until: datetime
-) -> Iterator[tuple[int, Try]]:
-    event = AuditEvent
-    query = select(event).where(
-        event.at.between(since, until), event.job_id == job_id, event.action == CALL_OUTCOME
-    )
-    for each in session.scalars(query.order_by(event.at.desc()).limit(MOST_ENDED)):
-        detail = each.detail or {}
-        code = detail.get("error")
-        if detail.get("sent") is False and code and code not in NOT_ERRORS:
-            at, number = each.at, int(detail.get("attempt", 0))
-            yield int(each.subject.removeprefix("call/")), Try(number, at, at, at, unsent=code)
 
 
 def contacts(
@@ -75,7 +54,10 @@ def contacts(
         Call, Call.id == Attempt.call_id
     )
     query = query.where(
-        Attempt.provider == provider, Attempt.started_at >= since, Attempt.started_at < until
+        Attempt.provider == provider,
+        Attempt.started_at >= since,
+        Attempt.started_at < until,
+        was_sent(),
     )
     rows = session.execute(query.order_by(Attempt.started_at.desc()).limit(limit)).all()
     return [BegunCall(*row) for row in reversed(rows)]

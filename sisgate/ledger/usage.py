@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session
 
+from sisgate.ledger.attempts import was_tried
 from sisgate.ledger.database import Database
 from sisgate.ledger.job_search import whose
 from sisgate.ledger.schema import Attempt, Call, Job, UsageHour, UtcDateTime
@@ -41,7 +42,7 @@ def roll_up(database: Database, now: datetime) -> Iterator[datetime]:
         yield hour
 
 
-def _of_hour(hour: datetime) -> Select[datetime, str, str, int, int, int, int]:
+def _of_hour(hour: datetime) -> Select[datetime, str, str, int, int, int, int, int]:
     """Count the calls that were begun within an hour, from the calls themselves."""
     last = Attempt.number == Call.attempt
     rows = func.coalesce(func.sum(case((last, Call.rows), else_=0)), 0)
@@ -54,11 +55,12 @@ def _of_hour(hour: datetime) -> Select[datetime, str, str, int, int, int, int]:
             _count(Attempt.status == 429).label("throttled"),
             _count(or_(Attempt.status.is_(None), Attempt.status >= NO_ANSWER_FROM)).label("failed"),
             cast(rows, Integer).label("rows"),
+            _count(Attempt.unsent.is_not(None)).label("unsent"),
         )
         .select_from(Attempt)
         .join(Call, Call.id == Attempt.call_id)
         .join(Job, Job.id == Call.job_id)
-        .where(Attempt.started_at >= hour, Attempt.started_at < hour + HOUR)
+        .where(Attempt.started_at >= hour, Attempt.started_at < hour + HOUR, was_tried())
         .group_by(Job.provider, Job.app)
         .order_by(Job.provider, Job.app)
     )

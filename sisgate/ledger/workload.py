@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
+from sisgate.ledger.attempts import was_sent
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.states import job_is_live, live_call
 
@@ -98,7 +99,7 @@ def mean_latency(session: Session, provider: str) -> float:
     """Return how long a provider's last calls took on average, in seconds; 0 before the first."""
     recent = session.execute(
         select(Attempt.started_at, Attempt.ended_at)
-        .where(Attempt.provider == provider, Attempt.ended_at.is_not(None))
+        .where(Attempt.provider == provider, Attempt.ended_at.is_not(None), was_sent())
         .order_by(Attempt.started_at.desc())
         .limit(LATENCY_SAMPLE)
     ).all()

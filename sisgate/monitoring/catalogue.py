@@ -38,6 +38,9 @@ COARSE = tuple(2.0**power / 1000 for power in range(0, 24, 2))
 FINE = tuple(2.0**power / 1000 for power in range(2, 18))
 """From four milliseconds to two minutes, each twice the one before."""
 
+SLOW = tuple(2.0**power / 1000 for power in range(10, 28, 2))
+"""From a second to more than eighteen hours, each four times the one before."""
+
 _METRICS: list[Metric] = []
 
 
@@ -77,7 +80,12 @@ QUEUE_SECONDS = _latency(
 PERMIT_SECONDS = _latency(
     "call_permit_seconds", "provider", "How long the next call of a queue waited for a permit."
 )
-LEDGER_SECONDS = _latency("call_ledger_seconds", "", "The transaction that claims a call.")
+LEDGER_SECONDS = _latency(
+    "ledger_seconds",
+    "transaction",
+    "The transactions of every call: `acceptance` of jobs, `claim` and `record` of calls. Of "
+    "`acceptance` and `record` the last one of each process is not told.",
+)
 PERMITS_GRANTED = _counter("permits_granted", "provider", "Calls that came with a permit.")
 PERMITS_DENIED = _counter(
     "permits_denied", "provider", "Of these, those for which there was no permit at first."
@@ -132,6 +140,12 @@ SHARED = _gauge(
     "Requests that the call of an identical one, or its stored response, answered; of jobs that "
     "are in the ledger.",
 )
+SCHEDULE_DELAY = _latency(
+    "schedule_delay_seconds",
+    "provider step",
+    "How long after its time a scheduled sync was `accepted`, and its first call `begun`.",
+    SLOW,
+)
 DATASET_AGE = _gauge(
     "dataset_age_seconds", "provider resource", "How long ago the dataset was last read."
 )
@@ -156,11 +170,19 @@ CLOCK_OFFSET = _gauge(
     "clock_offset_seconds", "host", "How far the host's clock is ahead of Redis's."
 )
 QUARANTINED = _gauge("quarantine_messages", "", "Messages in quarantine.")
-SEAL_AGE = _gauge("audit_seal_age_seconds", "", "How old the newest seal of the audit log is.")
+SEAL_AGE = _gauge(
+    "audit_seal_age_seconds", "", "How old the head of the audit log is, its newest seal."
+)
 HEAD_FAILING = _gauge(
     "audit_head_failing", "host", "Whether the host could not keep the last head of the audit log."
 )
 WEBHOOKS = _gauge("webhooks", "state", "Webhooks by state.")
+WEBHOOK_SECONDS = _latency(
+    "webhook_delivery_seconds",
+    "result",
+    "Attempts to deliver messages of webhooks by what came of them, and how long each took.",
+    FINE,
+)
 WEBHOOK_MESSAGES = _gauge("webhook_messages", "", "Messages of webhooks that are yet to be sent.")
 ALERTS = _gauge("alerts", "rule state severity", "Alerts that have not ended.")
 ALERT_MESSAGES = _gauge(

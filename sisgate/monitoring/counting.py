@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sisgate.domain.call_results import STAGES, CallResult, CallTally, result_of
+from sisgate.domain.latencies import LatencySketch
 from sisgate.domain.periods import Period
-from sisgate.ledger import error_patterns, rollups
-from sisgate.ledger.call_outcomes import EndedCall, ended_calls, sealed_after
+from sisgate.domain.timings import TOLD_BY_EVENTS, Timed
+from sisgate.ledger import error_patterns, rollups, timings
+from sisgate.ledger.call_outcomes import AcceptedJob, EndedCall, counted_events, sealed_after
 from sisgate.ledger.database import Database
 from sisgate.ledger.rollups import Moment, TallyKey
 
@@ -31,12 +33,14 @@ def count_next(database: Database) -> bool:
         span = sealed_after(session, was, EVENTS_AT_ONCE)
         if span is None:
             return False
-        ended = list(ended_calls(session, span))
+        ended, accepted = counted_events(session, span)
         counted, met = tallied(ended), error_patterns.errors_among(session, ended)
+        took = timed(ended, accepted)
     with database.write() as session:
         if rollups.advance(session, was=was, seal=span.last, counted_to=span.at):
             rollups.add(session, counted)
             error_patterns.add(session, met)
+            timings.add(session, took)
     return True
 
 
@@ -55,6 +59,22 @@ def tallied(ended: Iterable[EndedCall]) -> Mapping[Moment, CallTally]:
         times = detail.get("ms") or {}
         tally.add(int(detail.get("rows", 0)), {s: times[s] for s in STAGES if s in times})
     return tallies
+
+
+def timed(
+    ended: Iterable[EndedCall], accepted: Iterable[AcceptedJob]
+) -> Mapping[tuple[Timed, str], LatencySketch]:
+    """Return what else the events tell the duration of."""
+    sketches: dict[tuple[Timed, str], LatencySketch] = {}
+    events = [(each.provider, each.detail) for each in ended]
+    events += [(each.provider, each.detail) for each in accepted]
+    for provider, detail in events:
+        told = detail.get("ms") or {}
+        for name in TOLD_BY_EVENTS:
+            if name in told:
+                label = provider if name.is_of_provider else ""
+                sketches.setdefault((name, label), LatencySketch()).add(told[name])
+    return sketches
 
 
 def _result(detail: Mapping[str, Any]) -> CallResult:

@@ -14,8 +14,8 @@ from sisgate.settings.provider import NAME
 from sisgate.settings.selector import ProviderSelector
 
 AlertMetric = Literal[
-    "waiting", "oldest_seconds", "oldest_urgent_seconds", "failed_share", "median_seconds",
-    "quota_left_share", "key_days",
+    "waiting", "oldest_seconds", "oldest_urgent_seconds", "oldest_normal_seconds",
+    "failed_share", "median_seconds", "quota_left_share", "key_days",
 ]  # fmt: skip
 """What a threshold can be set for, of each provider."""
 
@@ -160,6 +160,10 @@ DEFAULT_RULES = {
     ),
     "oldest-urgent": AlertRule(
         metric="oldest_urgent_seconds", above=300.0, severity=AlertSeverity.WARNING
+    ),
+    # As long as data may be old on a school day. What waits for its own job does not count.
+    "oldest-normal": AlertRule(
+        metric="oldest_normal_seconds", above=4 * 3600.0, severity=AlertSeverity.WARNING
     ),
     "missed-sync": AlertRule(
         missed_for=timedelta(minutes=15), severity=AlertSeverity.WARNING

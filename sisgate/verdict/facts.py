@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sisgate.admission.state import LimiterState
 from sisgate.breakers.spec import BreakerView
+from sisgate.domain.links import Link
 from sisgate.domain.rates import Rate
 from sisgate.domain.response_class import Outcome, ResponseClass, of_status
 from sisgate.domain.states import JobState
@@ -29,23 +29,12 @@ class ByHand:
     until: datetime | None = None
 
 
-class Link(StrEnum):
-    """The links of the chain between a worker and an answer, in order: where a call broke off."""
-
-    PROXY = "proxy"
-    NAME = "name"
-    CONNECTION = "connection"
-    CERTIFICATE = "certificate"
-    TOKEN = "token"
-    ANSWER = "answer"
-
-
 @dataclass(frozen=True, slots=True)
 class RecentCall:
     """A call that ended lately: whose it was, and its status; None for no answer.
 
     `part` is what it was about: a dataset, or the method of a request. `endpoint` is the one that
-    was called, or called last.
+    was called, or called last. `link` is where it broke off; before `ANSWER` it was not sent.
     """
 
     app: str
@@ -53,6 +42,7 @@ class RecentCall:
     seconds_ago: float
     part: str = ""
     endpoint: str | None = None
+    link: Link = Link.ANSWER
 
     @property
     def failed(self) -> bool:
@@ -69,15 +59,20 @@ class RecentCall:
 class AppBacklog:
     """One app's calls that wait, by priority. `oldest_seconds` is how long the oldest has.
 
-    `oldest` is that by priority. `queued_seconds` is how long the oldest of those has waited that
-    any worker may take, None if none is there: the others wait for their next try.
+    `oldest` is that by priority. `queued` is by priority how long the oldest of those has waited
+    that any worker may take: the others wait for their next try, or for their job.
     """
 
     app: str
     by_priority: Mapping[int, int]
     oldest_seconds: float
     oldest: Mapping[int, float] = field(default_factory=dict)
-    queued_seconds: float | None = None
+    queued: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def queued_seconds(self) -> float | None:
+        """How long the oldest call has waited that a worker may take, None if there is none."""
+        return max(self.queued.values(), default=None)
 
     @property
     def calls(self) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sisgate.breakers.spec import BreakerView
-from sisgate.verdict.facts import Link, MetError, ProviderFacts, RecentCall
+from sisgate.domain.links import Link
+from sisgate.verdict.facts import MetError, ProviderFacts, RecentCall
 
 
 def current_errors(facts: ProviderFacts) -> Sequence[MetError]:
@@ -42,10 +43,13 @@ class FailedCalls:
         shut: Sequence[BreakerView] = (),
         part: str | None = None,
     ) -> FailedCalls:
-        """Return them with the errors that the provider, or the way to it, is to blame for."""
+        """Return them with the errors that the provider, or the way to it, is to blame for.
+
+        Of calls that were tried so long ago that no recent one failed, those errors tell.
+        """
         errors = [each for each in current_errors(facts) if _is_theirs(each)]
-        links: Counter[Link] = Counter()
-        if part is None:
+        links: Counter[Link] = Counter(each.link for each in calls if each.link is not Link.ANSWER)
+        if part is None and not any(each.failed for each in calls):
             links.update(each.link for each in errors if each.link is not Link.ANSWER)
         return cls(calls, links, errors, shut, part)
 
@@ -57,7 +61,7 @@ class FailedCalls:
     @property
     def silent(self) -> int:
         """How many got no answer."""
-        return sum(1 for each in self.calls if each.status is None)
+        return sum(1 for e in self.calls if e.status is None and e.link is Link.ANSWER)
 
     @property
     def count(self) -> int:
@@ -67,7 +71,8 @@ class FailedCalls:
     @property
     def among(self) -> int:
         """How many calls there were."""
-        return len(self.calls) + self.links.total()
+        sent = sum(1 for each in self.calls if each.link is Link.ANSWER)
+        return sent + self.links.total()
 
     def message_at(self, link: Link) -> str:
         """Return what the newest call said that broke off at a link."""

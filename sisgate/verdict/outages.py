@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from sisgate.breakers.spec import BreakerView
 from sisgate.domain.figures import duration
+from sisgate.domain.links import Link
 from sisgate.domain.moments import local_time
 from sisgate.domain.network import TlsFault
 from sisgate.domain.sentences import inside
 from sisgate.routing.endpoints import short_name
-from sisgate.verdict.facts import FleetFacts, Link, ProviderFacts
+from sisgate.verdict.facts import FleetFacts, ProviderFacts
 from sisgate.verdict.failed_calls import FailedCalls, current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.parts import FEWEST, failing_parts, newest, where

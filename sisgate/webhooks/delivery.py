@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
 from sisgate.credentials.vault import Vault
+from sisgate.domain.latencies import LatencySketch
+from sisgate.domain.timings import Timed
 from sisgate.domain.webhook_events import MessageState, Topic, WebhookState
 from sisgate.errors import CredentialError
-from sisgate.ledger import webhook_claims, webhook_messages, webhooks
+from sisgate.ledger import timings, webhook_claims, webhook_messages, webhooks
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Webhook, WebhookAttempt, WebhookMessage
 from sisgate.settings.webhooks import WebhookConfig
@@ -166,6 +168,8 @@ class Deliveries:
                 draw=self._draw(),
             )
             _log(session, message, result, now)
+            took = LatencySketch([float(result.elapsed_ms)])
+            timings.add(session, {(Timed.WEBHOOK, result.kind.value): took})
             if webhook_claims.settle(
                 session, message, consequence.message, now, not_before=consequence.not_before
             ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sisgate.domain.webhook_events import MessageState, WebhookState
+from sisgate.domain.webhook_events import DeliveryResult, MessageState, WebhookState
 
 DELAYS_SECONDS = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 14400, 14400)
 """How long a message waits after its first failure, its second, and so on: about 15 hours in all.
@@ -25,18 +25,37 @@ FAILURES_IN_A_ROW = 3
 FEWEST_FAILURES = 5
 """A webhook is paused after so many failures in a row at the earliest."""
 
-GONE = 410
+GONE, THROTTLED, FAILS_FROM = 410, 429, 500
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one attempt. `status` None: there was no response, and `error` says why."""
+    """What came of one attempt. `status` None: there was no response, and `error` says why.
+
+    `was_sent` is whether the receiver may have it.
+    """
 
     status: int | None = None
     error: str | None = None
     retry_after_seconds: float | None = None
     elapsed_ms: int = 0
     address: str | None = None
+    was_sent: bool = False
+
+    @property
+    def kind(self) -> DeliveryResult:
+        """The result in a word, for metrics.
+
+        >>> Result(404).kind.value, Result(error="Not sent: no connection.").kind.value
+        ('refused', 'not_sent')
+        """
+        if self.is_delivered:
+            return DeliveryResult.DELIVERED
+        if self.status is None:
+            return DeliveryResult.NO_RESPONSE if self.was_sent else DeliveryResult.NOT_SENT
+        if self.status == THROTTLED:
+            return DeliveryResult.THROTTLED
+        return DeliveryResult.FAILED if self.status >= FAILS_FROM else DeliveryResult.REFUSED
 
     @property
     def is_delivered(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,7 @@ class Sender:
         return self._since(begun, result)
 
     def _since(self, begun: float, result: Result) -> Result:
-        elapsed = round((self.clock.monotonic() - begun) * 1000)
-        return Result(
-            result.status, result.error, result.retry_after_seconds, elapsed, result.address
-        )
+        return replace(result, elapsed_ms=round((self.clock.monotonic() - begun) * 1000))
 
     def _post(
         self,
@@ -122,7 +119,10 @@ class Sender:
         except TooLate:
             return Result(error="Not sent: this worker was halted for too long."), True
         except (HTTPError, OSError, ValueError) as error:
-            return Result(error=self._why(error), address=address), not _is_unconnected(error)
+            is_unconnected = _is_unconnected(error)
+            was_sent = not is_unconnected and tls_fault(error) is None
+            result = Result(error=self._why(error), address=address, was_sent=was_sent)
+            return result, not is_unconnected
         finally:
             pool.close()
         asked = parse_retry_after(response.headers.get("retry-after"), self.clock.now())

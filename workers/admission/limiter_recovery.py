@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
 from sisgate.admission.state import LedgerCall, checks_since
 from sisgate.breakers.spec import State
-from sisgate.ledger import calls as ledger
-from sisgate.ledger import controls
+from sisgate.ledger import attempts, controls
 from sisgate.ledger.schema import Control
 from sisgate.logs import get_logger
 from sisgate.redis.keys import APPLIED_CONTROLS, UNKNOWN_LIMITS
@@ -53,11 +52,11 @@ def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime, noticed: s
         # A limit set at run time may have a longer period than the configured one.
         periods = [spec.longest_period_seconds, *(rate.period_seconds for rate in windows)]
         since = now - timedelta(seconds=max(periods) + spec.lease_seconds)
-        attempts = ledger.recent_attempts(session, config.name, since)
+        sent = attempts.sent_since(session, config.name, since)
     # Controls first: from the rebuild on, permits are granted by them.
     if control is not None:
         _apply(runtime, control, now)
-    known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in attempts]
+    known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in sent]
     known += checks_since(config, since, now)
     if runtime.limiter.rebuild(config.name, spec, known, noticed):
         log.info("limiter_rebuilt", provider=config.name, calls=len(known))

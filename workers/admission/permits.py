@@ -16,7 +16,7 @@ from sisgate.bounded_http import checked_before_write
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import parse_rate_hint
 from sisgate.errors import BrokerUnavailable, NoPermit
-from sisgate.ledger import calls as ledger
+from sisgate.ledger import attempts
 from sisgate.ledger.calls import Claim
 from sisgate.logs import get_logger
 from sisgate.providers.http import HttpResponse
@@ -110,7 +110,7 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: flo
         grant = Grant((), REDIS_LOST_SECONDS, "unknown")
     if grant:
         with runtime.database.write() as session:
-            ledger.note_permit(session, claim.call, grant.permits[0])
+            attempts.note_permit(session, claim.call.id, claim.call.attempt, grant.permits[0])
         return Permit.of_grant(grant, asked_at, claimed_at)
     if grant.reason == "unknown":
         with suppress(BrokerUnavailable):

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from sisgate.credentials.sealed import open_request
+from sisgate.domain.links import Link, unsent_at
 from sisgate.domain.targets import body_of, query_pairs
 from sisgate.errors import (
     AnswerInvalid,
@@ -70,6 +71,11 @@ class Reply:
             and self.is_authorised
             and self.error.detail.get("sent") is not False
         )
+
+    @property
+    def broke_off_at(self) -> Link | None:
+        """Where a request that was not sent broke off; None if it only waited."""
+        return unsent_at(self.error.as_dict()) if self.error is not None else None
 
     def drop_token(self) -> None:
         """Let the next request fetch another access token, if this one had any."""

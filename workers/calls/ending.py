@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,12 +34,16 @@ class SealedResponse:
 
 @dataclass(frozen=True)
 class Ending:
-    """One call's outcome, and the response to store if it is the answer to a request."""
+    """One call's outcome, and the response to store if it is the answer to a request.
+
+    `timed` are milliseconds that are told with it, see `sisgate.domain.timings`.
+    """
 
     call: CallContext
     reply: Reply
     outcome: CallOutcome
     response: SealedResponse | None = None
+    timed: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def claim(self) -> Claim:
@@ -62,7 +66,7 @@ class Ending:
     def told(self) -> dict[str, Any]:
         """What only the audit log is told of the reply."""
         measured = self.call.measured(self.reply, self.claim.call.attempt)
-        return {"key": self.reply.key, **measured}
+        return {"key": self.reply.key, **measured, "ms": {**(measured["ms"] or {}), **self.timed}}
 
     def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
         """End the call with the facts of its reply."""

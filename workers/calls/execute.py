@@ -216,7 +216,8 @@ def _not_made(call: CallContext, error: SisgateError) -> None:
         with runtime.database.write() as session:
             now = runtime.clock.now()
             not_before = now + timedelta(seconds=seconds)
-            if ledger.release(session, claim.call, not_before=not_before):
+            link = reply.broke_off_at
+            if ledger.release(session, claim.call, now, not_before=not_before, link=link):
                 facts = call.measured(reply, claim.call.attempt)
                 audit.call_ended(session, claim, "not made", now, error=error.as_dict(), **facts)
     log.info("call_waits", call=claim.call.id, provider=call.config.name, reason=error.code)

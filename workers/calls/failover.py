@@ -7,7 +7,7 @@ from datetime import timedelta
 from sisgate.audit import events
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, CircuitOpen
-from sisgate.ledger import calls, retries
+from sisgate.ledger import attempts, retries
 from sisgate.logs import get_logger
 from workers.admission import permits
 from workers.admission.permits import Permit
@@ -73,10 +73,10 @@ def _take_permit(call: CallContext, reply: Reply) -> bool:
         return False
     now = runtime.clock.now()
     lease = timedelta(seconds=config.lease)
+    former = claim.call.attempt
     with runtime.database.write() as session:
         if not reply.was_sent:
-            calls.forget_attempt(session, claim.call)
-        former = claim.call.attempt
+            attempts.not_sent(session, claim.call.id, former, now, reply.broke_off_at)
         is_mine = retries.begin_again(
             session,
             claim.call,

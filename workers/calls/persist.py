@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from sisgate.audit import events
 from sisgate.domain.states import CallState, JobKind, JobState
+from sisgate.domain.timings import Timed
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired, ProviderRefused
-from sisgate.ledger import access, call_queue, controls, job_calls, jobs, redelivery
-from sisgate.ledger import calls as ledger
+from sisgate.ledger import access, attempts, call_queue, controls, job_calls, jobs, redelivery
 from sisgate.ledger.schema import Job
 from sisgate.logs import get_logger
 from sisgate.privacy import suppression
@@ -35,6 +36,7 @@ from workers.calls.context import (
 )
 from workers.calls.ending import Ending, LateWriter
 from workers.jobs import planning
+from workers.runtime import Runtime
 
 log = get_logger()
 
@@ -48,9 +50,11 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
     runtime = call.runtime
     ended_at, attempt = runtime.clock.now(), call.claim.call.attempt
     response = answers.sealed(call, outcome) if isinstance(outcome, Answered) else None
-    ending = Ending(call, reply, outcome, response)
+    ending = Ending(call, reply, outcome, response, _former(runtime))
     written: _Written | None = None
+    begun = 0.0
     while written is None:
+        begun = runtime.clock.monotonic()
         try:
             written = _write(ending)
         except LateWriter:
@@ -62,6 +66,7 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
             if runtime.clock.now() >= call.claim.call.lease_until:
                 raise
             runtime.clock.sleep(OWN_OUTAGE_SECONDS)
+    runtime.untold.add(runtime.clock.monotonic() - begun)
     planning.publish(runtime, call.claim.job, written.call_ids)
     call.trace(reply, ended_at, attempt)
     error = getattr(outcome, "error", None)
@@ -73,6 +78,11 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
         job = call.claim.job
         log.info("job_ended", job=job.id, state=written.state.value, provider=job.provider)
         runtime.wakeups.announce(job.id)
+
+
+def _former(runtime: Runtime) -> Mapping[str, float]:
+    former = runtime.untold.take()
+    return {Timed.RECORD: former} if former is not None else {}
 
 
 def _result(outcome: CallOutcome) -> str:
@@ -115,6 +125,7 @@ def _write(ending: Ending) -> _Written:
         if claim.changes_something:
             redelivery.take_up_again(session, job, claim.call, now)
         job.calls_made += ending.call.sent
+        ending = _with_begin(session, ending, job)
         ending = _without_erased(session, ending, job)
         _leave(session, ending, job, now)
         if not JobState(job.state).is_final:
@@ -125,11 +136,26 @@ def _write(ending: Ending) -> _Written:
             # The job ended while this call was in progress; should the call wait, it waits no more.
             call_queue.withdraw(session, job.id, now)
         if not ending.reply.was_sent:
-            ledger.forget_attempt(session, claim.call)
+            number = claim.call.attempt
+            attempts.not_sent(session, claim.call.id, number, now, ending.reply.broke_off_at)
         session.flush()
         if job.kind != JobKind.SYNC or JobState(job.state).is_final:
             return _Written(JobState(job.state))
         return _continued(session, ending, job, now)
+
+
+def _with_begin(session: Session, ending: Ending, job: Job) -> Ending:
+    """Note once, with the first call of a scheduled sync that ends, how late its first one began.
+
+    That may have been another one: its worker was lost, or it takes longer.
+    """
+    if job.due_at is None or job.begun_at is not None:
+        return ending
+    job.begun_at = attempts.first_of(session, job.id)
+    if job.begun_at is None:
+        return ending
+    late = events.late_ms(job.due_at, job.begun_at)
+    return replace(ending, timed={**ending.timed, Timed.BEGUN: late})
 
 
 def _without_erased(session: Session, ending: Ending, job: Job) -> Ending:

@@ -31,7 +31,8 @@ def usage(
     rows = invocation.gateway.providers.usage(provider, app=app, since=begin, by=by)
     columns: Columns = {
         "provider": "provider", "app": "app",
-        "calls": "calls", "429": "throttled", "failed": "failed", "rows": "rows",
+        "calls": "calls", "429": "throttled", "failed": "failed",
+        "not sent": "unsent", "rows": "rows",
     }  # fmt: skip
     times: Columns = {} if by == "total" else {"from": "begin"}
     invocation.output.table(rows, {**times, **columns}, empty=f"No calls since {moment(begin)}.")

@@ -35,7 +35,9 @@ class Job(Base):
     sync, `high_water` is the newest time that a row told, and `newest_id` that row. `witness` is
     the record that a filter by time must give back, until it does. A live request with `shared_as`
     answers others that ask the same; `shared` counts those that it, or its response, answered.
-    `traceparent` names the trace that it belongs to (W3C Trace Context).
+    `traceparent` names the trace that it belongs to (W3C Trace Context). Of a sync of a schedule
+    `due_at` is when it was to be accepted, and `begun_at` when its first call began: it is noted
+    with the first of its calls that ends.
     """
 
     __tablename__ = "jobs"
@@ -93,6 +95,8 @@ class Job(Base):
     shared: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     request_id: Mapped[str | None] = mapped_column(String(100))
     traceparent: Mapped[str | None] = mapped_column(String(55))
+    due_at: Mapped[datetime | None]
+    begun_at: Mapped[datetime | None]
 
 
 class ListingRow(Base):
@@ -170,9 +174,10 @@ class Call(Base):
 
 
 class Attempt(Base):
-    """One time a call was really begun: what a provider may have counted against its quota.
+    """One time a call was begun. A call that is retried has several.
 
-    A call that is retried has several. The limiter's state is rebuilt from these rows.
+    `unsent` is where it broke off (`sisgate.domain.links.Link`) if nothing was sent. All others
+    may count against the provider's quota: the limiter's state is rebuilt from them.
     """
 
     __tablename__ = "attempts"
@@ -188,6 +193,7 @@ class Attempt(Base):
     lease_until: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     status: Mapped[int | None]
+    unsent: Mapped[str | None] = mapped_column(String(20))
 
 
 class Response(Base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, String
+from sqlalchemy import BigInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sisgate.ledger.schema.base import Base
@@ -35,8 +35,9 @@ class Control(Base):
 class UsageHour(Base):
     """How much of a provider one app used within one hour, which begins at `hour`.
 
-    `calls` counts attempts, as the provider's quota does. `throttled` are those answered 429,
-    `failed` those without an answer or answered 5xx, `rows` the rows of good answers.
+    `calls` counts attempts. `throttled` are those answered 429, `failed` those without an answer
+    or answered 5xx, `unsent` those of the failed that could not be sent: they count against no
+    quota. `rows` are the rows of good answers.
     """
 
     __tablename__ = "usage_hours"
@@ -48,3 +49,4 @@ class UsageHour(Base):
     throttled: Mapped[int]
     failed: Mapped[int]
     rows: Mapped[int] = mapped_column(BigInteger)
+    unsent: Mapped[int] = mapped_column(default=0, server_default=text("0"))

@@ -1,4 +1,4 @@
-"""The tables of what became of calls, summed up by period, and of when breakers changed."""
+"""The tables of what became of calls and how long things took, and of when breakers changed."""
 
 from __future__ import annotations
 
@@ -39,6 +39,19 @@ class Rollup(Base):
     permit: Mapped[bytes | None] = mapped_column(LargeBinary)
     ledger: Mapped[bytes | None] = mapped_column(LargeBinary)
     latency: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class Timing(Base):
+    """How long something has taken since the first time, as an encoded sketch.
+
+    `name` is one of `sisgate.domain.timings.Timed`, `label` what else its metric tells apart.
+    """
+
+    __tablename__ = "timings"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    label: Mapped[str] = mapped_column(String(63), primary_key=True)
+    sketch: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class BreakerChange(Base):

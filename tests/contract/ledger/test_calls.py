@@ -86,7 +86,7 @@ def test_a_late_writer_leaves_no_trace(database: Database) -> None:
     for write in (
         lambda s: calls.finish(s, late.call, CallState.DONE, after, status=200),
         lambda s: calls.put_back(s, late.call, after, not_before=after, failed=True),
-        lambda s: calls.release(s, late.call, not_before=after),
+        lambda s: calls.release(s, late.call, NOW, not_before=after),
     ):
         with database.write() as session:
             assert write(session) is False
@@ -178,7 +178,7 @@ def test_a_released_call_was_never_begun(database: Database) -> None:
     held = claim(database, call_id)
     assert held is not None
     with database.write() as session:
-        assert calls.release(session, held.call, not_before=NOW + SECOND)
+        assert calls.release(session, held.call, NOW, not_before=NOW + SECOND)
     assert attempts(database, call_id) == 0
     row = state(database, call_id)
     assert (row.state, row.tries, row.lost_workers) == ("planned", 0, 0)
@@ -295,7 +295,7 @@ def test_a_call_of_a_job_that_has_ended_does_not_wait(database: Database, by: st
         if by == "put_back":
             calls.put_back(session, held.call, NOW, not_before=NOW, failed=False, status=429)
         elif by == "release":
-            calls.release(session, held.call, not_before=NOW)
+            calls.release(session, held.call, NOW, not_before=NOW)
         else:
             assert redelivery.recover_lost(session, after) == []
     with database.write() as session:

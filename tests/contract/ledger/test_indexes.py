@@ -124,7 +124,7 @@ OF_A_CLAIM: dict[str, Action] = {
     "put back": lambda session, claim: calls.put_back(
         session, claim.call, NOW, failed=True, not_before=LATER
     ),
-    "release": lambda session, claim: calls.release(session, claim.call, not_before=LATER),
+    "release": lambda session, claim: calls.release(session, claim.call, NOW, not_before=LATER),
     "claim twice": lambda session, claim: calls.claim(session, claim.call.id, NOW, LEASE),
     "is it live": lambda session, claim: job_search.live_among(session, [claim.job.id] * 3),
 }

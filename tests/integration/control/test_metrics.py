@@ -93,7 +93,7 @@ def test_calls_are_counted_with_what_their_time_was_spent_on(
     assert found["sisgate_call_queue_seconds_count", of("lincoln", "normal")] == 3
     assert found["sisgate_permits_granted_total", of("lincoln")] == 3
     assert found["sisgate_permits_denied_total", of("lincoln")] == 2
-    assert found["sisgate_call_ledger_seconds_count", of()] == 3
+    assert found["sisgate_ledger_seconds_count", of("claim")] == 3
     assert found["sisgate_counted_age_seconds", of()] < 60
 
 

@@ -17,7 +17,7 @@ from sisgate.domain.alert_states import AlertSeverity, AlertState
 from sisgate.domain.call_results import CallResult
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
-from sisgate.domain.webhook_events import WebhookState
+from sisgate.domain.webhook_events import DeliveryResult, WebhookState
 from sisgate.monitoring.catalogue import CATALOGUE
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -32,6 +32,9 @@ VALUES = {
     ("sisgate_alerts", "state"): {each.value for each in AlertState},
     ("sisgate_alerts", "severity"): {each.value for each in AlertSeverity},
     ("sisgate_oldest_waiting_seconds", "priority"): {each.word for each in Priority},
+    ("sisgate_ledger_seconds_bucket", "transaction"): {"acceptance", "claim", "record"},
+    ("sisgate_schedule_delay_seconds_bucket", "step"): {"accepted", "begun"},
+    ("sisgate_webhook_delivery_seconds_count", "result"): {each.value for each in DeliveryResult},
     ("sisgate_alive", "kind"): {"worker", "planner", "beat"},
     ("sisgate_breaker_state", "state"): {"closed", "open", "half-open"},
     ("sisgate_breaker_transitions_total", "state"): {"closed", "open", "half-open"},
