@@ -32,7 +32,7 @@ class SealedSpan(NamedTuple):
     ranges: Sequence[tuple[int, int, int]]
 
 
-class AcceptedJob(NamedTuple):
+class JobAcceptance(NamedTuple):
     """One event of an accepted job, as far as it is counted."""
 
     provider: str
@@ -67,18 +67,20 @@ def sealed_after(session: Session, number: int, at_most: int) -> SealedSpan | No
     return SealedSpan(last.number, last.at, [each for known in ranges.values() for each in known])
 
 
-def counted_events(session: Session, span: SealedSpan) -> tuple[list[EndedCall], list[AcceptedJob]]:
+def counted_events(
+    session: Session, span: SealedSpan
+) -> tuple[list[EndedCall], list[JobAcceptance]]:
     """Return the ends of attempts that the seals cover, and the accepted jobs that tell times.
 
     One that cannot be read is left out.
     """
     ended: list[EndedCall] = []
-    accepted: list[AcceptedJob] = []
+    accepted: list[JobAcceptance] = []
     for action, at, provider, detail, subject, job in _events(session, span):
         try:
             told = dict(json.loads(detail or ""))
             if action == JOB_ACCEPTED:
-                accepted.append(AcceptedJob(provider or "", told))
+                accepted.append(JobAcceptance(provider or "", told))
                 continue
             number = int(subject.removeprefix("call/"))
             ended.append(EndedCall(at, provider or "", told, number, job))

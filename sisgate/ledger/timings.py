@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.latencies import LatencySketch
 from sisgate.domain.timings import Timed
-from sisgate.ledger.schema import Timing
+from sisgate.ledger.schema import TimingSketch
 from sisgate.ledger.statements import insert_into
 
 MOST_AT_ONCE = 500
@@ -47,20 +47,26 @@ def add(session: Session, timings: Timings) -> None:
         some = keys[start : start + MOST_AT_ONCE]
         empty = LatencySketch().encode()
         rows = [{"name": name.value, "label": label, "sketch": empty} for name, label in some]
-        session.execute(insert_into(session, Timing).on_conflict_do_nothing(), rows)
-        key = tuple_(Timing.name, Timing.label)
-        query = select(Timing.name, Timing.label, Timing.sketch).where(key.in_(some))
+        session.execute(insert_into(session, TimingSketch).on_conflict_do_nothing(), rows)
+        key = tuple_(TimingSketch.name, TimingSketch.label)
+        query = select(TimingSketch.name, TimingSketch.label, TimingSketch.sketch).where(
+            key.in_(some)
+        )
         # In one order, so that no two wait for each other.
-        locked = session.execute(query.order_by(Timing.name, Timing.label).with_for_update()).all()
+        locked = session.execute(
+            query.order_by(TimingSketch.name, TimingSketch.label).with_for_update()
+        ).all()
         merged = []
         for name, label, sketch in locked:
             whole = LatencySketch.decode(sketch)
             whole.merge(timings[Timed(name), label])
             merged.append({"name": name, "label": label, "sketch": whole.encode()})
-        session.execute(update(Timing), merged)
+        session.execute(update(TimingSketch), merged)
 
 
 def ever(session: Session) -> Iterator[tuple[Timed, str, LatencySketch]]:
     """Yield all that was ever added."""
-    for name, label, sketch in session.execute(select(Timing.name, Timing.label, Timing.sketch)):
+    for name, label, sketch in session.execute(
+        select(TimingSketch.name, TimingSketch.label, TimingSketch.sketch)
+    ):
         yield Timed(name), label, LatencySketch.decode(sketch)

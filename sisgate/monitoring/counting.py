@@ -14,7 +14,7 @@ from sisgate.domain.latencies import LatencySketch
 from sisgate.domain.periods import Period
 from sisgate.domain.timings import TOLD_BY_EVENTS, Timed
 from sisgate.ledger import error_patterns, rollups, timings
-from sisgate.ledger.call_outcomes import AcceptedJob, EndedCall, counted_events, sealed_after
+from sisgate.ledger.call_outcomes import EndedCall, JobAcceptance, counted_events, sealed_after
 from sisgate.ledger.database import Database
 from sisgate.ledger.rollups import Moment, TallyKey
 
@@ -62,7 +62,7 @@ def tallied(ended: Iterable[EndedCall]) -> Mapping[Moment, CallTally]:
 
 
 def timed(
-    ended: Iterable[EndedCall], accepted: Iterable[AcceptedJob]
+    ended: Iterable[EndedCall], accepted: Iterable[JobAcceptance]
 ) -> Mapping[tuple[Timed, str], LatencySketch]:
     """Return what else the events tell the duration of."""
     sketches: dict[tuple[Timed, str], LatencySketch] = {}

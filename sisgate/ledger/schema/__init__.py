@@ -36,7 +36,7 @@ from sisgate.ledger.schema.records import (
     Sighting,
     Variant,
 )
-from sisgate.ledger.schema.rollups import BreakerChange, Rollup, RollupProgress, Timing
+from sisgate.ledger.schema.rollups import BreakerChange, Rollup, RollupProgress, TimingSketch
 from sisgate.ledger.schema.webhooks import (
     ProviderCondition,
     Webhook,
@@ -54,7 +54,7 @@ __all__ = [
     "ErrorCount",
     "ErrorPattern", "FeedPosition", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage",
     "ListingRow", "MarkedDeletion", "PrivacyKey", "ProviderCondition", "Record", "Response",
-    "Rollup", "RollupProgress", "Sighting", "Suppression", "Timing", "UsageHour", "UtcDateTime",
+    "Rollup", "RollupProgress", "Sighting", "Suppression", "TimingSketch", "UsageHour", "UtcDateTime",
     "Variant",
     "Webhook", "WebhookAttempt", "WebhookInterest", "WebhookMessage", "WebhookOutbox",
     "serialise_json",

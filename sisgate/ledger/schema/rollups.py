@@ -41,7 +41,7 @@ class Rollup(Base):
     latency: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
-class Timing(Base):
+class TimingSketch(Base):
     """How long something has taken since the first time, as an encoded sketch.
 
     `name` is one of `sisgate.domain.timings.Timed`, `label` what else its metric tells apart.
