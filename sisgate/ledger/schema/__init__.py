@@ -54,8 +54,8 @@ __all__ = [
     "ErrorCount",
     "ErrorPattern", "FeedPosition", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage",
     "ListingRow", "MarkedDeletion", "PrivacyKey", "ProviderCondition", "Record", "Response",
-    "Rollup", "RollupProgress", "Sighting", "Suppression", "TimingSketch", "UsageHour", "UtcDateTime",
-    "Variant",
+    "Rollup", "RollupProgress", "Sighting", "Suppression", "TimingSketch", "UsageHour",
+    "UtcDateTime", "Variant",
     "Webhook", "WebhookAttempt", "WebhookInterest", "WebhookMessage", "WebhookOutbox",
     "serialise_json",
 ]  # fmt: skip
