@@ -15,6 +15,9 @@ from sisgate.ledger.statements import insert_into
 
 MOST_AT_ONCE = 500
 
+_KEY = (TimingSketch.name, TimingSketch.label)
+_SKETCHES = select(*_KEY, TimingSketch.sketch)
+
 Timings = Mapping[tuple[Timed, str], LatencySketch]
 """Sketches by what took the time, and the label that tells them apart."""
 
@@ -48,14 +51,9 @@ def add(session: Session, timings: Timings) -> None:
         empty = LatencySketch().encode()
         rows = [{"name": name.value, "label": label, "sketch": empty} for name, label in some]
         session.execute(insert_into(session, TimingSketch).on_conflict_do_nothing(), rows)
-        key = tuple_(TimingSketch.name, TimingSketch.label)
-        query = select(TimingSketch.name, TimingSketch.label, TimingSketch.sketch).where(
-            key.in_(some)
-        )
+        query = _SKETCHES.where(tuple_(*_KEY).in_(some))
         # In one order, so that no two wait for each other.
-        locked = session.execute(
-            query.order_by(TimingSketch.name, TimingSketch.label).with_for_update()
-        ).all()
+        locked = session.execute(query.order_by(*_KEY).with_for_update()).all()
         merged = []
         for name, label, sketch in locked:
             whole = LatencySketch.decode(sketch)
@@ -66,7 +64,5 @@ def add(session: Session, timings: Timings) -> None:
 
 def ever(session: Session) -> Iterator[tuple[Timed, str, LatencySketch]]:
     """Yield all that was ever added."""
-    for name, label, sketch in session.execute(
-        select(TimingSketch.name, TimingSketch.label, TimingSketch.sketch)
-    ):
+    for name, label, sketch in session.execute(_SKETCHES):
         yield Timed(name), label, LatencySketch.decode(sketch)
