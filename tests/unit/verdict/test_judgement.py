@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sisgate.admission.state import REASONS, LimiterState, WindowState
 from sisgate.breakers.spec import BreakerView, State
+from sisgate.domain.links import Link
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.domain.states import JobState
@@ -23,7 +24,6 @@ from sisgate.verdict.facts import (
     Host,
     JobFacts,
     KeyStanding,
-    Link,
     MetError,
     ProviderFacts,
     RecentCall,
