@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 from sisgate.access.policy import Action
 from sisgate.credentials.vault import Vault
@@ -15,6 +18,9 @@ from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.requests import Requests
 from sisgate.settings import ProviderConfig
 from sisgate.start_up import require_extras
+
+if TYPE_CHECKING:
+    from sisgate.transport import Transport
 
 PROBE_SECONDS = 15.0
 
@@ -64,14 +70,30 @@ class Diagnosis:
         known = core.configuration.current().providers.values()
         asked = list(known) if only is None else [only]
         is_probed = probe and has_redis
-        yield from providers.ask_each(
-            core, asked, lambda config, hold: self._provider(config, hold, vault, probe=is_probed)
-        )
+        # It needs the HTTP client, which apps that only enqueue lack.
+        from sisgate.transport import Transport
+
+        # One for each thread: to read the authorities that it trusts takes longer than to connect.
+        of_thread = threading.local()
+        with ExitStack() as opened:
+
+            def check(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:
+                if not hasattr(of_thread, "transport"):
+                    of_thread.transport = opened.enter_context(closing(Transport(core.clock)))
+                transport = of_thread.transport
+                return self._provider(config, hold, vault, transport, probe=is_probed)
+
+            yield from providers.ask_each(core, asked, check)
 
     def _provider(
-        self, config: ProviderConfig, hold: Hold | None, vault: Vault, *, probe: bool
+        self,
+        config: ProviderConfig,
+        hold: Hold | None,
+        vault: Vault,
+        transport: Transport,
+        *,
+        probe: bool,
     ) -> Iterator[DiagnosticResult]:
-        # It needs the HTTP client, which apps that only enqueue lack.
         from sisgate.gateway.diagnosis import provider
 
         works = config.auth_method == "none"
@@ -81,7 +103,7 @@ class Diagnosis:
                 works = works or result.grade == "ok"
             yield from provider.expiring_keys(self._core, config)
         if works:
-            yield from provider.endpoints(config, self._core.clock)
+            yield from provider.endpoints(config, transport)
             yield from provider.held(config, hold)
             if probe:
                 yield self._probe(config)

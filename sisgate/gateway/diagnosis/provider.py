@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sisgate.clock import Clock
 from sisgate.credentials.keys import open_key
 from sisgate.credentials.token_endpoint import fetch_token
 from sisgate.credentials.vault import Vault
@@ -91,32 +90,28 @@ def expiring_keys(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResu
         )
 
 
-def endpoints(config: ProviderConfig, clock: Clock) -> Iterator[DiagnosticResult]:
+def endpoints(config: ProviderConfig, transport: Transport) -> Iterator[DiagnosticResult]:
     """Yield whether each endpoint accepts connections. Sends nothing and spends no permit.
 
     Workers do not trust an untrusted certificate either, but may reach a server that is unreachable
     from here.
     """
-    transport, network = Transport(clock), config.network
-    subject = f"{config.name} endpoint"
-    try:
-        for endpoint in config.endpoints:
-            try:
-                transport.connect(endpoint.url, network)
-            except ProviderUnavailable as error:
-                is_certain = "tls" in error.detail or not error.detail.get("reason")
-                grade: Grade = "fail" if is_certain else "warn"
-                yield DiagnosticResult(subject, grade, f"{endpoint.url}: {error.message}")
-                continue
-            is_tls = endpoint.url.startswith("https")
-            how = "TLS, its certificate is trusted" if is_tls else "no TLS"
-            if is_tls and network.ca_file is not None:
-                how += f" by {network.ca_file}"
-            if network.proxy_for(endpoint.url) is not None:
-                how += f", by the proxy {network.proxy_place}"
-            yield DiagnosticResult(subject, "ok", f"{endpoint.url}: {how}")
-    finally:
-        transport.close()
+    network, subject = config.network, f"{config.name} endpoint"
+    for endpoint in config.endpoints:
+        try:
+            transport.connect(endpoint.url, network)
+        except ProviderUnavailable as error:
+            is_certain = "tls" in error.detail or not error.detail.get("reason")
+            grade: Grade = "fail" if is_certain else "warn"
+            yield DiagnosticResult(subject, grade, f"{endpoint.url}: {error.message}")
+            continue
+        is_tls = endpoint.url.startswith("https")
+        how = "TLS, its certificate is trusted" if is_tls else "no TLS"
+        if is_tls and network.ca_file is not None:
+            how += f" by {network.ca_file}"
+        if network.proxy_for(endpoint.url) is not None:
+            how += f", by the proxy {network.proxy_place}"
+        yield DiagnosticResult(subject, "ok", f"{endpoint.url}: {how}")
 
 
 def held(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from sisgate.domain.network import TlsFault
 from sisgate.domain.secret import Secret
 from sisgate.errors import ProviderUnavailable
 from sisgate.gateway.diagnosis.provider import endpoints
+from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.providers.http import HttpRequest
 from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport import Transport
@@ -59,6 +61,13 @@ def config_of(server: HttpServer, **more: Any) -> ProviderConfig:
         endpoints=(Endpoint(url=url),),
         **more,
     )
+
+
+def checked(config: ProviderConfig) -> DiagnosticResult:
+    """Return what doctor says of the endpoint."""
+    with closing(Transport(CLOCK)) as transport:
+        (finding,) = endpoints(config, transport)
+        return finding
 
 
 def call(config: ProviderConfig) -> int:
@@ -123,7 +132,7 @@ def test_what_is_wrong_with_a_certificate_is_named(
         assert fault.value[4:] in error.message
         assert error.detail["tls"] == fault.name.lower()
         assert error.detail["sent"] is False
-        (finding,) = endpoints(config, CLOCK)
+        finding = checked(config)
         assert finding.grade == "fail"
         assert fault.value[4:] in finding.what
         assert server.asked == []
@@ -167,7 +176,7 @@ def test_files_that_cannot_be_used_are_named(
     ):
         config = config_of(sis, **{"ca_file": authority.file, **more})
         assert words in failure(way, config).message
-        (finding,) = endpoints(config, CLOCK)
+        finding = checked(config)
         assert finding.grade == "fail"
         assert words in finding.what
     assert sis.asked == []
@@ -183,7 +192,7 @@ def test_a_proxy_connects_us_and_sees_no_key(
         config = config_of(sis, ca_file=authority.file, proxy=url)
         assert way(config) == 200
         assert proxy.asked == [f"localhost:{sis.port}"]
-        (finding,) = endpoints(config, CLOCK)
+        finding = checked(config)
         assert finding.grade == "ok"
         assert f"by the proxy {proxy.place}" in finding.what
         near = config_of(sis, ca_file=authority.file, proxy=url, no_proxy=("localhost",))
@@ -247,5 +256,5 @@ def test_a_server_that_cannot_be_reached_from_here_is_a_warning() -> None:
         auth="none",
         endpoints=(Endpoint(url="https://127.0.0.1:1"),),
     )
-    (finding,) = endpoints(config, CLOCK)
+    finding = checked(config)
     assert finding.grade == "warn"
