@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from sisgate.cli.invocation import Invocation
+from sisgate.cli.invocation import Invocation, Needs
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -31,6 +31,14 @@ Json = Annotated[
     ),
 ]
 
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", help="HTTP service to ask; with the token in SISGATE_TOKEN.",
+        rich_help_panel=PANEL,
+    ),
+]  # fmt: skip
 
 ELSEWHERE = {
     "status": " `sisgate dashboard`, `sisgate why` and `sisgate doctor` show the state.",
@@ -78,14 +86,18 @@ class Commands(typer.Typer):
         name: str | None = None,
         note: str = "",
         panel: str | None = None,
+        needs: Needs | None = None,
         **settings: Any,
     ) -> Callable[[Command], Command]:
-        """Register a function as a command. It takes the `Invocation`, then its own parameters."""
+        """Register a function as a command. It takes the `Invocation`, then its own parameters.
+
+        It works over HTTP, unless it `needs` more.
+        """
 
         def register(function: Command) -> Command:
             epilog = _epilog(examples, note)
             settings.setdefault("rich_help_panel", panel)
-            self.command(name, epilog=epilog, **settings)(_command(function))
+            self.command(name, epilog=epilog, **settings)(_command(function, needs))
             return function
 
         return register
@@ -103,14 +115,16 @@ class Commands(typer.Typer):
         return register
 
 
-def global_options(as_json: Json = False, config: Config = None, data_dir: DataDir = None) -> None:
+def global_options(
+    as_json: Json = False, config: Config = None, data_dir: DataDir = None, url: Url = None
+) -> None:
     """Declare the options of every command."""
 
 
 _GLOBAL = inspect.signature(global_options, eval_str=True).parameters
 
 
-def _command(function: Callable[..., None]) -> Callable[..., None]:
+def _command(function: Callable[..., None], needs: Needs | None = None) -> Callable[..., None]:
     """Return a function for typer: it takes the context, its own and the global options."""
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
@@ -119,6 +133,8 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
     def run(context: typer.Context, **arguments: Any) -> None:
         invocation = invocation_of(context)
         invocation.take({each.name: arguments.pop(each.name) for each in added})
+        if needs is not None:
+            invocation.require_here(context.command_path, needs)
         if context.invoked_subcommand is None:
             function(invocation, **arguments)
 
@@ -126,6 +142,7 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
     )
     run.__name__, run.__doc__ = function.__name__, function.__doc__
+    run.needs = needs  # type: ignore[attr-defined]
     run.__signature__ = signature.replace(parameters=[context, *own, *added])  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in [context, *own, *added]}
     return run

@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.formats import commands_of
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
-from sisgate.cli.watch import watch
+from sisgate.cli.watch import POLL_SECONDS, POLL_SECONDS_BY_HTTP, watch
 from sisgate.domain.states import JobState
 from sisgate.stack.interrupts import interrupts
 
@@ -50,6 +49,8 @@ def follow(
             invocation.gateway,
             output,
             jobs,
+            clock=invocation.clock,
+            every_seconds=POLL_SECONDS_BY_HTTP if invocation.service else POLL_SECONDS,
             proceed=lambda _: stops.none,
             timeout=limit,
         )
@@ -62,7 +63,7 @@ def follow(
     rest = "The jobs continue"
     if timeout is not None:
         rest = "A job past its deadline expires"
-    output.note(f"{rest}. See `{commands_of(invocation.settings)} jobs list`.")
+    output.note(f"{rest}. See `{invocation.command} jobs list`.")
     return ExitCode.TRY_AGAIN if stops.none else ExitCode.INTERRUPTED
 
 

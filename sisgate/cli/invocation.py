@@ -1,21 +1,38 @@
-"""The settings, gateway and output of one run of the command, created on first use."""
+"""The settings, gateway and output of one run of the command, created on first use.
+
+What answers is the installation of this machine, or an HTTP service: that of `--url`, or without
+`--config` and `--data-dir` on the command line that of `SISGATE_URL`.
+"""
 
 from __future__ import annotations
 
 import getpass
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sisgate.cli.formats import commands_of, program
 from sisgate.cli.presenter import Presenter
-from sisgate.clock import Clock
+from sisgate.clock import Clock, SystemClock
+from sisgate.errors import UsageError
+from sisgate.settings.service import service_url
 from sisgate.start_up import gc_frozen_imports
 
 if TYPE_CHECKING:
+    from sisgate.client import HttpGateway
     from sisgate.gateway import Gateway
     from sisgate.settings import Settings
+
+
+class Needs(Enum):
+    """What a command needs that no HTTP service gives."""
+
+    INSTALLATION = "its database, its keys or its files"
+    MACHINE = "programs that run, or files that are written, on this machine"
 
 
 @dataclass
@@ -25,12 +42,45 @@ class Invocation:
     config: Path | None = None
     data_dir: Path | None = None
     as_json: bool = False
+    url: str | None = None
+    is_here: bool = False
+    """Whether the command line names a configuration file or data folder of this machine."""
 
     def take(self, options: Mapping[str, Any]) -> None:
-        """Set the global options that are present."""
-        for name in ("config", "data_dir", "as_json"):
+        """Set the global options that are present on the command line."""
+        for name in ("config", "data_dir", "as_json", "url"):
             if options.get(name):
                 setattr(self, name, options[name])
+        self.is_here |= bool(options.get("config") or options.get("data_dir"))
+
+    @property
+    def service(self) -> str | None:
+        """The URL of the HTTP service that answers; None for the installation of this machine."""
+        if self.url is None:
+            return None if self.is_here else service_url()
+        if self.is_here:
+            raise UsageError(
+                "--url asks an HTTP service, --config and --data-dir the installation of this "
+                "machine: give one or the other."
+            )
+        return self.url
+
+    def require_here(self, command: str, needs: Needs) -> None:
+        """Raise `UsageError` for a command that no service does; note it where it does no harm."""
+        if self.service is None:
+            return
+        if needs is Needs.INSTALLATION or self.url:
+            raise UsageError(
+                f"`{command}` needs the installation itself, and {self.place} is an HTTP service: "
+                "run it there, or name the installation with --config or --data-dir."
+            )
+        self.output.note(f"`{command}` runs on this machine, whatever SISGATE_URL says.")
+
+    @property
+    def place(self) -> str:
+        """What answers, for people."""
+        origin = "--url" if self.url else "SISGATE_URL"
+        return f"{self.service} ({origin})" if self.service else "the installation of this machine"
 
     @cached_property
     def output(self) -> Presenter:
@@ -46,8 +96,18 @@ class Invocation:
         return load_settings(self.config, data_dir=self.data_dir)
 
     @cached_property
-    def gateway(self) -> Gateway:
-        """The gateway. It connects on first use."""
+    def gateway(self) -> Gateway | HttpGateway:
+        """The gateway, of a service or here. It connects on first use."""
+        if self.service is None:
+            return self.installation
+        with gc_frozen_imports():
+            from sisgate.client import HttpGateway
+
+            return HttpGateway(self.service)
+
+    @cached_property
+    def installation(self) -> Gateway:
+        """The gateway of this machine's installation. It connects on first use."""
         settings = self.settings
         with gc_frozen_imports():
             from sisgate.gateway import Gateway
@@ -55,9 +115,27 @@ class Invocation:
             return Gateway(settings, user=user_name())
 
     @property
+    def asked_service(self) -> bool:
+        """Whether an HTTP service was asked, so that its answer may be what is wrong."""
+        return "gateway" in vars(self) and self.service is not None
+
+    @property
     def clock(self) -> Clock:
-        """The fleet's clock, or this machine's if no server can be reached."""
-        return self.gateway.context.clock
+        """The fleet's clock, or this machine's if no server can be reached, or a service asked."""
+        return SystemClock() if self.service else self.installation.context.clock
+
+    @property
+    def command(self) -> str:
+        """The beginning of a command line that asks the same."""
+        if self.service is None:
+            return commands_of(self.settings)
+        return f"{program()} --url {shlex.quote(self.url)}" if self.url else program()
+
+
+def names_installation(context: Any) -> bool:
+    """Return whether the options before the command name an installation of this machine."""
+    sources = (context.get_parameter_source(name) for name in ("config", "data_dir"))
+    return any(source is not None and source.name == "COMMANDLINE" for source in sources)
 
 
 def user_name() -> str:

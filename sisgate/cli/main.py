@@ -13,7 +13,7 @@ from sisgate.errors import BrokerUnavailable, SisgateError, UsageError
 from sisgate.start_up import extra_of, gc_frozen_imports, missing_extra
 
 with gc_frozen_imports():
-    from sisgate.cli.app import Commands, Json
+    from sisgate.cli.app import Commands, Json, invocation_of
     from sisgate.cli.commands import (
         alerts,
         audit,
@@ -48,7 +48,7 @@ with gc_frozen_imports():
         why,
     )
     from sisgate.cli.exits import ExitCode
-    from sisgate.cli.invocation import Invocation
+    from sisgate.cli.invocation import Invocation, names_installation
     from sisgate.cli.presenter import Presenter, write_line
 
 NOT_A_NUMBER = "Input should be a valid integer, unable to parse string as an integer"
@@ -99,7 +99,9 @@ def _version(is_requested: bool) -> None:
 
 
 @app.callback(
-    epilog="Begin with [bold]sisgate demo[/bold]. Exit codes and examples: docs/reference/cli.md"
+    epilog="Begin with [bold]sisgate demo[/bold]. With SISGATE_URL and SISGATE_TOKEN, commands ask "
+    "that HTTP service, unless --config or --data-dir names an installation here. Exit codes and "
+    "examples: docs/reference/cli.md"
 )
 def global_options(
     context: typer.Context,
@@ -115,27 +117,35 @@ def global_options(
             "--data-dir", "-d", help="Data folder.", envvar="SISGATE_DATA_DIR", file_okay=False
         ),
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            help="HTTP service to ask, instead of an installation here. The token comes from "
+            "SISGATE_TOKEN, or from the file SISGATE_TOKEN_FILE.",
+            show_envvar=False,
+        ),
+    ] = None,
     as_json: Json = False,
     version: Annotated[  # noqa: ARG001 - the callback does it all
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Accept the global options before a command."""
-    context.obj = Invocation(config, data_dir, as_json)
+    invocation = invocation_of(context)
+    invocation.config, invocation.data_dir, invocation.as_json = config, data_dir, as_json
+    invocation.url, invocation.is_here = url, names_installation(context)
 
 
 def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code, reporting every `SisgateError`."""
-    output = Presenter(as_json="--json" in arguments)
+    output, invocation = Presenter(as_json="--json" in arguments), Invocation()
     try:
-        result = app(arguments, prog_name="sisgate", standalone_mode=False)
+        result = app(arguments, prog_name="sisgate", standalone_mode=False, obj=invocation)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ExitCode.OK
     except SisgateError as error:
-        code = output.fail(error)
-        if isinstance(error, BrokerUnavailable) and "`sisgate up`" not in error.message:
-            output.note("Start `sisgate up`, or check broker_url if your Redis runs elsewhere.")
-        return code
+        return _failed(output, invocation, error)
     except ModuleNotFoundError as error:
         if (extra := extra_of(error.name)) is None:
             raise
@@ -153,6 +163,15 @@ def execute(arguments: list[str]) -> int:
     except TyperException as error:
         return _wrong_command_line(output, error)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _failed(output: Presenter, invocation: Invocation, error: SisgateError) -> ExitCode:
+    code = output.fail(error)
+    if invocation.asked_service:
+        output.note(f"The error is of the HTTP service {invocation.place}.")
+    elif isinstance(error, BrokerUnavailable) and "`sisgate up`" not in error.message:
+        output.note("Start `sisgate up`, or check broker_url if your Redis runs elsewhere.")
+    return code
 
 
 def _wrong_command_line(output: Presenter, error: TyperException) -> ExitCode:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from sisgate.cli.invocation import Invocation
+from sisgate.cli.invocation import Invocation, names_installation
 from sisgate.clock import SystemClock
 from sisgate.domain.choices import OnUnavailable as Instead
 from sisgate.domain.moments import parse_duration
@@ -25,30 +25,31 @@ from sisgate.domain.records import ROSTER
 from sisgate.domain.secret import Secret
 from sisgate.errors import UsageError
 
-if TYPE_CHECKING:
-    from sisgate.settings import ProviderConfig
-
 
 def complete_provider(context: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a configured provider. Never fails."""
-    return [name for name in sorted(_providers(context)) if name.startswith(incomplete)]
+    with suppress(Exception):  # the command itself says what is wrong
+        names = _invocation(context).gateway.providers.names()
+        return [name for name in sorted(names) if name.startswith(incomplete)]
+    return []
 
 
 def complete_resource(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a resource of the provider named before it."""
-    config = _providers(context).get(context.params.get("provider") or "")
-    names = list(config.dialect_class.resources if config else ROSTER)
+    names: Sequence[str] = ROSTER
+    with suppress(Exception):
+        providers = _invocation(context).gateway.providers
+        names = providers.overview(context.params["provider"]).providers[0].resources
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _providers(context: typer.Context) -> Mapping[str, ProviderConfig]:
-    options: dict[str, Any] = {**context.find_root().params}
-    options |= {name: value for name, value in context.params.items() if value}
-    # The command itself reports mistakes in the configuration.
-    with suppress(Exception):
-        invocation = Invocation(options.get("config"), options.get("data_dir"))
-        return invocation.gateway.configuration.current().providers
-    return {}
+def _invocation(context: typer.Context) -> Invocation:
+    root = context.find_root()
+    options: dict[str, Any] = {**root.params}
+    invocation = Invocation(options.get("config"), options.get("data_dir"), url=options.get("url"))
+    invocation.is_here = names_installation(root)
+    invocation.take(context.params)
+    return invocation
 
 
 def length(text: str | timedelta) -> timedelta:

@@ -12,14 +12,17 @@ from rich.table import Column
 
 from sisgate.cli.formats import clock_time, number
 from sisgate.cli.presenter import Presenter
+from sisgate.clock import Clock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
-from sisgate.errors import BrokerUnavailable
+from sisgate.errors import BrokerUnavailable, UnknownProvider
 
 if TYPE_CHECKING:
+    from sisgate.client import HttpGateway
     from sisgate.gateway import Gateway, JobStatus
 
 POLL_SECONDS = 0.25
+POLL_SECONDS_BY_HTTP = 1.0
 QUOTA_SECONDS = 1.0
 """How often to query the limiter for what a provider waits for."""
 
@@ -90,12 +93,14 @@ def standing(statuses: Sequence[JobStatus]) -> Standing:
 
 
 def watch(
-    gateway: Gateway,
+    gateway: Gateway | HttpGateway,
     output: Presenter,
     jobs: Mapping[str, Sequence[str]],
     *,
+    clock: Clock,
     proceed: Callable[[Watched], bool] = lambda _: True,
     timeout: float | None = None,
+    every_seconds: float = POLL_SECONDS,
     pause: Callable[[float], None] | None = None,
 ) -> Watched:
     """Follow jobs, given as ids by provider, until all have ended.
@@ -103,7 +108,6 @@ def watch(
     Stops early when `proceed` returns false or after `timeout` seconds; the jobs continue.
     `pause` replaces the clock's `sleep` between two polls.
     """
-    clock = gateway.context.clock
     begun, queried = clock.monotonic(), -QUOTA_SECONDS
     watched = Watched({}, {})
     with _Bars(output, list(jobs)) as bars:
@@ -111,36 +115,43 @@ def watch(
             watched.statuses = {name: gateway.jobs.statuses(ids) for name, ids in jobs.items()}
             waited = clock.monotonic() - begun
             if waited - queried >= QUOTA_SECONDS:
-                watched.waits, queried = _waits(gateway, watched), waited
+                watched.waits, queried = _waits(gateway, clock.now(), watched), waited
             for name, statuses in watched.statuses.items():
                 bars.show(name, standing(statuses), _remark(clock.now(), watched.waits.get(name)))
             late = timeout is not None and waited >= timeout
             if watched.is_final or late or not proceed(watched):
                 return watched
-            (pause or clock.sleep)(POLL_SECONDS)
+            (pause or clock.sleep)(every_seconds)
 
 
-def _waits(gateway: Gateway, watched: Watched) -> dict[str, PermitWait]:
+def _waits(
+    gateway: Gateway | HttpGateway, now: datetime, watched: Watched
+) -> dict[str, PermitWait]:
     waits: dict[str, PermitWait] = {}
     liveness = gateway.fleet.liveness(list(watched.statuses))
     for name, statuses in watched.statuses.items():
         live = [status for status in statuses if not status.is_final]
-        if live and name in gateway.configuration.current().providers:
-            stopping = "; ".join(reason.message for reason in liveness.stopping(name))
-            wait = PermitWait(0.0, stopping) if stopping else _permit_wait(gateway, name, live)
-            if wait is not None:
-                waits[name] = wait
+        stopping = "; ".join(reason.message for reason in liveness.stopping(name)) if live else ""
+        wait = PermitWait(0.0, stopping) if stopping else _permit_wait(gateway, now, name, live)
+        if wait is not None:
+            waits[name] = wait
     return waits
 
 
-def _permit_wait(gateway: Gateway, name: str, live: Sequence[JobStatus]) -> PermitWait | None:
+def _permit_wait(
+    gateway: Gateway | HttpGateway, now: datetime, name: str, live: Sequence[JobStatus]
+) -> PermitWait | None:
+    if not live:
+        return None
     try:
         state = gateway.providers.control(name).state()
+    except UnknownProvider:  # it was removed
+        return None
     except BrokerUnavailable:
         return PermitWait(0.0, "Redis cannot be reached")
     priority = Priority(min(status.priority for status in live))
     if state.paused_until is not None:
-        left = (state.paused_until - gateway.context.clock.now()).total_seconds()
+        left = (state.paused_until - now).total_seconds()
         return PermitWait(left, "paused")
     seconds = state.next_permit_in_seconds.get(priority, 0.0) if state.known else 0.0
     if seconds <= 0:

@@ -84,3 +84,8 @@ class HttpAlerts:
             raise UsageError(error.message) from None
         number: int = self._connection.post(f"{_AT}/channels/{name}/test")["message"]
         return number
+
+    def was_sent(self, number: int) -> tuple[bool, str | None]:
+        """Return whether a message was sent, and why the last try of its channel failed."""
+        found = self._connection.get(f"{_AT}/messages/{number}")
+        return found["is_sent"], found["error"]

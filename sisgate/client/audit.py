@@ -15,7 +15,9 @@ from sisgate.audit.heads import Head
 from sisgate.audit.verification import Progress
 from sisgate.client.connection import Connection
 from sisgate.client.values import moment, person_of, text_of, value_of
+from sisgate.clock import Clock
 from sisgate.errors import UsageError
+from sisgate.gateway.audit_following import Following
 from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.disclosures import PersonDisclosure
@@ -29,8 +31,9 @@ _AT = "/v1/audit"
 class HttpAudit:
     """`gateway.audit` over HTTP. Events are without their MACs."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
+        self._clock = clock
 
     def tail(self, wanted: AuditFilter | None = None, *, limit: int = 50) -> Sequence[AuditEvent]:
         """Return the newest matching events, newest first."""
@@ -76,6 +79,22 @@ class HttpAudit:
         found = self._connection.post(f"{_AT}/verify", silence=WHOLE_SECONDS)
         progress(found["events"])
         return _verification(found)
+
+    def sealed_events(self) -> int | None:
+        """Return None: how many events `verify` will check comes with its result."""
+        return None
+
+    def verify_export(
+        self, path: Path, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None
+    ) -> VerificationResult:
+        """Verify an exported file here, with the public audit keys of the service."""
+        from sisgate.gateway.audit import verify_signed
+
+        return verify_signed(path, self.public_keys(), heads=heads, progress=progress)
+
+    def follow(self, wanted: AuditFilter, seen: Sequence[AuditEvent]) -> Following:
+        """Return an object that yields the matching events after those in `seen`."""
+        return Following(self.search, wanted, seen, self._clock.now())
 
     def export(self) -> Iterator[str]:
         """Stream the whole log as lines of JSON, which `verify_signed` can check."""

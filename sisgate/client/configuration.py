@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.values import Json, value_of
 from sisgate.configuration.diff import TableChange
-from sisgate.errors import ConfigurationError
-from sisgate.gateway.configuration import AppliedConfiguration, StoredConfiguration
+from sisgate.configuration.document import Draft, draft_of, read_file
+from sisgate.errors import UnknownVersion
+from sisgate.gateway.configuration import (
+    AppliedConfiguration,
+    ConfigurationPlan,
+    StoredConfiguration,
+)
 from sisgate.ledger.configuration import VersionInfo
+from sisgate.settings.problems import ConfigSource
 
 _AT = "/v1/configuration"
-
-
-@dataclass(frozen=True)
-class PlannedConfiguration:
-    """What applying a document would change, seen from the version `base`; as `ConfigurationPlan`.
-
-    `cancels` counts by removed provider the jobs that would end as cancelled, `drops` by removed
-    channel the messages of alerts that would never be sent.
-    """
-
-    base: int
-    document: Mapping[str, Any]
-    changes: Sequence[TableChange]
-    cancels: Mapping[str, int]
-    drops: Mapping[str, int]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields JSON-ready, without the document."""
-        return {
-            "base": self.base, "changes": list(self.changes), "cancels": dict(self.cancels),
-            "drops": dict(self.drops),
-        }  # fmt: skip
 
 
 class HttpConfiguration:
@@ -76,47 +59,60 @@ class HttpConfiguration:
         rows: Mapping[str, int] = found["rows"]
         return rows
 
-    def plan_change(self, source: Path | Mapping[str, Any]) -> PlannedConfiguration:
+    def version(self) -> int:
+        """Return the number of the version in force, 0 without any."""
+        try:
+            return self.show().info.number
+        except UnknownVersion:
+            return 0
+
+    def check(self, source: Path | Mapping[str, Any]) -> Draft:
+        """Return the fleet's part of a file or document; asks nobody."""
+        if isinstance(source, Path):
+            return read_file(source)
+        return draft_of(source, ConfigSource(name="configuration"))
+
+    def plan_change(self, source: Path | Mapping[str, Any]) -> ConfigurationPlan:
         """Check a file or document, and return what applying it would change. Changes nothing."""
-        document = _document(source)
+        document = self._document(source)
         planned = self._connection.post(f"{_AT}/diff", {"document": document}, may_repeat=True)
         return _planned(planned, document)
 
-    def plan_provider(self, name: str, settings: Mapping[str, Any]) -> PlannedConfiguration:
+    def plan_provider(self, name: str, settings: Mapping[str, Any]) -> ConfigurationPlan:
         """Return what adding a provider would change; settings may have dotted names."""
         return self._edited("add", provider=name, settings=dict(settings))
 
     def plan_edit(
         self, name: str, settings: Mapping[str, Any], unset: Sequence[str] = ()
-    ) -> PlannedConfiguration:
+    ) -> ConfigurationPlan:
         """Return what changing some settings of a provider, or unsetting them, would change."""
         return self._edited("edit", provider=name, settings=dict(settings), unset=list(unset))
 
-    def plan_removal(self, *names: str) -> PlannedConfiguration:
+    def plan_removal(self, *names: str) -> ConfigurationPlan:
         """Return what removing providers, with their schedules, would change."""
         return self._edited("remove", providers=list(names))
 
-    def plan_renamed_endpoint(self, name: str, old: str, url: str) -> PlannedConfiguration:
+    def plan_renamed_endpoint(self, name: str, old: str, url: str) -> ConfigurationPlan:
         """Return what another URL for an endpoint would change; it begins anew."""
         return self._edited("rename_endpoint", provider=name, old=old, new=url)
 
-    def plan_rollback(self, number: int) -> PlannedConfiguration:
+    def plan_rollback(self, number: int) -> ConfigurationPlan:
         """Return what a new version with the document of an earlier one would change."""
         return self.plan_change(self.show(number).document)
 
     def apply(
         self,
-        source: PlannedConfiguration | Path | Mapping[str, Any],
+        source: ConfigurationPlan | Path | Mapping[str, Any],
         *,
         actor: str | None = None,
         reason: str | None = None,
         based_on: int | None = None,
     ) -> AppliedConfiguration:
         """Make a plan, file or document the version in force; see `Configuration.apply`."""
-        if isinstance(source, PlannedConfiguration):
+        if isinstance(source, ConfigurationPlan):
             document, based_on = source.document, source.base if based_on is None else based_on
         else:
-            document = _document(source)
+            document = self._document(source)
         body = {"document": document, "based_on": based_on, "reason": reason}
         applied = self._connection.send("PUT", _AT, body=body).json
         return AppliedConfiguration(
@@ -125,25 +121,18 @@ class HttpConfiguration:
             applied["cancelled"], applied["is_new"], applied["holds_now"],
         )  # fmt: skip
 
-    def _edited(self, change: str, **values: Any) -> PlannedConfiguration:
+    def _document(self, source: Path | Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is sent of a file: the fleet's part, without what is of one process."""
+        return self.check(source).document if isinstance(source, Path) else source
+
+    def _edited(self, change: str, **values: Any) -> ConfigurationPlan:
         body = {"edit": {"change": change, **values}}
         planned = self._connection.post(f"{_AT}/edits/plan", body, may_repeat=True)
         return _planned(planned, planned["document"])
 
 
-def _planned(planned: Json, document: Mapping[str, Any]) -> PlannedConfiguration:
+def _planned(planned: Json, document: Mapping[str, Any]) -> ConfigurationPlan:
     changes = value_of(list[TableChange], planned["changes"])
-    return PlannedConfiguration(
-        planned["base"], document, changes, planned["cancels"], planned["drops"]
+    return ConfigurationPlan(
+        planned["base"], document, changes, planned["cancels"], planned.get("drops") or {}
     )
-
-
-def _document(source: Path | Mapping[str, Any]) -> Mapping[str, Any]:
-    if not isinstance(source, Path):
-        return source
-    import tomllib
-
-    try:
-        return tomllib.loads(source.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{source} cannot be read: {error}.") from None

@@ -9,6 +9,7 @@ from sisgate.client.connection import Connection
 from sisgate.client.paths import dataset_path, provider_path
 from sisgate.client.values import change_of, plan_of, record_of, value_of
 from sisgate.domain.stored_records import StoredChange, StoredRecord
+from sisgate.domain.validation import check_resources
 from sisgate.errors import ServiceUnavailable
 from sisgate.gateway.plan import Plan
 
@@ -28,6 +29,11 @@ class HttpDatasets:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def check(self, provider: str, *resources: str) -> None:
+        """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
+        found = self._connection.get(provider_path(provider))
+        check_resources(provider, found["kind"], found["resources"], resources)
 
     def list(
         self,

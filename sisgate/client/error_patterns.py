@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sisgate.client.connection import Connection
@@ -37,6 +37,11 @@ class HttpErrorPatterns:
     def get(self, pattern_id: str) -> ErrorSummary:
         """Return the one pattern whose id begins so; `UnknownErrorPattern` otherwise."""
         return value_of(ErrorSummary, self._connection.get(error_pattern_path(pattern_id)))
+
+    def history(self, pattern_id: str) -> Mapping[datetime, int]:
+        """Return how often a pattern came in each ten minutes of the last day, without zeros."""
+        found = self._connection.get(f"{error_pattern_path(pattern_id)}/history")
+        return value_of(dict[datetime, int], found["counts"])
 
     def resolve(
         self, pattern_id: str, *, fixed_in: str | None = None, actor: str | None = None

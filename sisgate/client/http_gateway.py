@@ -54,8 +54,8 @@ class HttpGateway(HttpParts):
         clock: Clock | None = None,
     ) -> None:
         address = service_address(url, token, allow_insecure=allow_insecure)
-        self._clock = clock or SystemClock()
-        super().__init__(Connection(address, timeout=timeout, clock=self._clock), self._clock)
+        clock = clock or SystemClock()
+        super().__init__(Connection(address, timeout=timeout, clock=clock), clock)
 
     @classmethod
     def from_env(cls) -> Self:

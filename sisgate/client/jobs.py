@@ -25,7 +25,7 @@ from sisgate.clock import Clock
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.states import JobState
 from sisgate.domain.validation import chosen
-from sisgate.errors import SisgateError, UnknownJob
+from sisgate.errors import JobExpired, SisgateError, UnknownJob
 from sisgate.gateway.answer import Answer, RequestTarget
 from sisgate.gateway.job_handle import Job
 from sisgate.gateway.job_status import DeadLetter, JobStatus
@@ -42,6 +42,9 @@ LONGEST_POLL_SECONDS = 20.0
 """How long one request waits, at most: shorter than proxies keep a silent connection."""
 
 PAGE = 500
+
+DEAD_LETTERS = 1000
+"""Dead letters of one answer."""
 
 BULK_SECONDS = 300.0
 """How long the service may take for an action on some thousands of jobs."""
@@ -82,12 +85,13 @@ class HttpJobs:
         return status_of(self._connection.get(job_path(job_id)))
 
     def statuses(self, job_ids: Sequence[str]) -> Sequence[JobStatus]:
-        """Return the statuses of several jobs, leaving out unknown ids. One request each."""
-        statuses = []
-        for job_id in job_ids:
-            with suppress(UnknownJob):
-                statuses.append(self.status(job_id))
-        return statuses
+        """Return the statuses of several jobs, leaving out unknown ids."""
+        found: list[JobStatus] = []
+        for start in range(0, len(job_ids), PAGE):
+            body = {"ids": list(job_ids[start : start + PAGE])}
+            page = self._connection.post("/v1/jobs/statuses", body, may_repeat=True)["jobs"]
+            found += map(status_of, page)
+        return found
 
     def list(
         self,
@@ -244,15 +248,20 @@ class HttpJobs:
         app: str | None = None,
         error: str | None = None,
         since: datetime | None = None,
-        limit: int = 50,
+        limit: int | None = 50,
     ) -> Sequence[DeadLetter]:
-        """Return the dead letters, oldest first, at most 1,000; see `Jobs.dead`."""
-        query = {
-            "provider": provider, "app": app, "error": error, "limit": limit,
-            "since": text_of("since", since),
-        }  # fmt: skip
-        found = self._connection.get("/v1/dead-letters", query)["jobs"]
-        return [dead_letter_of(each) for each in found]
+        """Return the dead letters, oldest first; see `Jobs.dead`."""
+        query = {"provider": provider, "app": app, "error": error}
+        found: dict[str, DeadLetter] = {}
+        while True:
+            left = DEAD_LETTERS if limit is None else min(DEAD_LETTERS, limit - len(found))
+            asked = {**query, "since": text_of("since", since), "limit": left}
+            page = self._connection.get("/v1/dead-letters", asked)["jobs"]
+            before = len(found)
+            found |= {letter.id: letter for letter in map(dead_letter_of, page)}
+            if len(page) < DEAD_LETTERS or len(found) in {before, limit}:
+                return list(found.values())
+            since = found[page[-1]["id"]].job.ended_at
 
     def cancel(
         self, job_id: str, *, actor: str | None = None, reason: str | None = None
@@ -276,6 +285,10 @@ class HttpJobs:
         """Settle a job of unknown outcome as `done`, `failed` or `retry`; see `Jobs.resolve`."""
         body = {"resolution": resolution, "reason": reason}
         return status_of(self._connection.post(f"{job_path(job_id)}/resolve", body))
+
+    def why_unanswered(self, provider: str, error: JobExpired) -> SisgateError:
+        """Return the error that explains why a request got no response: the service says it."""
+        return error
 
     def _why_waiting(self, job_id: str) -> str | None:
         with suppress(SisgateError):

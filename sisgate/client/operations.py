@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.access.token_service import TokenInfo, TokenService
 from sisgate.client.connection import Connection
 from sisgate.client.jobs import HttpJobs
-from sisgate.client.overviews import DashboardState, dashboard_of
+from sisgate.client.overviews import dashboard_of
 from sisgate.client.paths import message_path, schedule_path, token_path
 from sisgate.client.twins import twin
 from sisgate.client.values import moment, obstacle_of, status_of, value_of
+from sisgate.gateway.dashboard import Dashboard
 from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.job_handle import Job
-from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.liveness import Liveness
+from sisgate.gateway.schedules import Schedule
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
 
 CHECK_SECONDS = 300.0
 """How long the checks of all providers may take."""
+
+MOST_NAMED = 100
+"""More providers are not named in a query: their names would make it too long."""
 
 
 class HttpTokens:
@@ -62,21 +66,6 @@ def _days(life: timedelta | None) -> float | None:
     return life / timedelta(days=1) if life is not None else None
 
 
-@dataclass(frozen=True)
-class ScheduleState:
-    """A schedule as the service shows it: what it syncs and when, and the newest jobs."""
-
-    name: str
-    provider: str | None
-    resources: tuple[str, ...]
-    when: str
-    in_words: str
-    mode: str
-    priority: str
-    next_at: datetime | None
-    jobs: Sequence[JobStatus]
-
-
 class HttpSchedules:
     """`gateway.schedules` over HTTP."""
 
@@ -84,16 +73,13 @@ class HttpSchedules:
         self._connection = connection
         self._jobs = jobs
 
-    def list(self) -> Sequence[ScheduleState]:
+    def list(self) -> Sequence[Schedule]:
         """Return the schedules that the caller may see, sorted by name."""
-        return [
-            ScheduleState(
-                each["name"], each["provider"], tuple(each["resources"]), each["when"],
-                each["in_words"], each["mode"], each["priority"], moment(each["next_at"]),
-                [status_of(job) for job in each["jobs"]],
-            )
-            for each in self._connection.get("/v1/schedules")["schedules"]
-        ]  # fmt: skip
+        return [_schedule(each) for each in self._connection.get("/v1/schedules")["schedules"]]
+
+    def get(self, name: str) -> Schedule:
+        """Return one schedule, with those of its providers that the caller may see."""
+        return _schedule(self._connection.get(schedule_path(name)))
 
     def run(self, name: str, *, reason: str | None = None) -> Sequence[Job]:
         """Enqueue a schedule's syncs, due or not."""
@@ -101,16 +87,47 @@ class HttpSchedules:
         return [self._jobs.job_of(each) for each in accepted["jobs"]]
 
 
+def _schedule(document: Mapping[str, Any]) -> Schedule:
+    jobs = [status_of(job) for job in document["jobs"]]
+    values = {name: value for name, value in document.items() if name != "next_at"}
+    return replace(value_of(Schedule, {**values, "jobs": ()}), jobs=jobs)
+
+
+@dataclass(frozen=True)
+class ListedMessage:
+    """A message in quarantine, without its content; as `BadMessage`."""
+
+    id: str
+    at: datetime | None
+    queue: str
+    reason: str
+    task: str | None
+    size: int
+    is_whole: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields JSON-ready."""
+        return {
+            "id": self.id, "at": self.at, "queue": self.queue, "reason": self.reason,
+            "task": self.task, "bytes": self.size, "whole": self.is_whole,
+        }  # fmt: skip
+
+
 class HttpQuarantine:
-    """`gateway.quarantine` over HTTP. Messages are as `BadMessage.as_dict()` has them."""
+    """`gateway.quarantine` over HTTP."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def list(self) -> Sequence[Mapping[str, Any]]:
+    def list(self) -> Sequence[ListedMessage]:
         """Return the messages that no worker could handle, newest first."""
-        found: Sequence[Mapping[str, Any]] = self._connection.get("/v1/quarantine")["messages"]
-        return found
+        return [
+            ListedMessage(
+                each["id"], moment(each["at"]), each["queue"], each["reason"], each["task"],
+                each["bytes"], each["whole"],
+            )
+            for each in self._connection.get("/v1/quarantine")["messages"]
+        ]  # fmt: skip
 
     def show(self, message_id: str) -> dict[str, Any]:
         """Return a message with the outline of its content, which holds no values."""
@@ -152,15 +169,28 @@ class HttpDiagnosis:
         yield from value_of(list[DiagnosticResult], checked["checks"])
 
 
+@dataclass(frozen=True)
+class ListedMetrics:
+    """The metrics of the fleet, JSON-ready; as `Readings`."""
+
+    values: Mapping[str, Sequence[Mapping[str, Any]]]
+
+    def as_dict(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Return the samples by metric."""
+        return self.values
+
+
 class HttpFleet:
     """`gateway.fleet` over HTTP."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def liveness(self) -> Liveness:
-        """Return which processes are alive, and what keeps jobs from running."""
-        document = self._connection.get("/v1/fleet")
+    def liveness(self, providers: Sequence[str] | None = None) -> Liveness:
+        """Return which processes are alive, and what blocks jobs of some `providers` or all."""
+        if providers is not None and len(providers) > MOST_NAMED:
+            providers = None
+        document = self._connection.get("/v1/fleet", {"provider": list(providers or ()) or None})
         processes, fleet = document["processes"], None
         known = {each.name for each in fields(Heartbeat)}
         if processes is not None:
@@ -176,9 +206,13 @@ class HttpFleet:
             )
         return Liveness(fleet, [obstacle_of(each) for each in document["obstacles"]])
 
-    def dashboard(self) -> DashboardState:
+    def dashboard(self) -> Dashboard:
         """Return the fleet at a glance, as far as the caller may see it."""
         return dashboard_of(self._connection.get("/v1/dashboard"))
+
+    def metrics(self) -> ListedMetrics:
+        """Return the metrics of the whole fleet."""
+        return ListedMetrics(self._connection.get("/v1/metrics")["metrics"])
 
     def openmetrics(self) -> str:
         """Return the metrics of the whole fleet as OpenMetrics text."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sisgate.client.provider_state import limiter_of
 from sisgate.client.values import Json, status_of, value_of
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.priorities import Priority
 from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
 from sisgate.gateway.dashboard import Dashboard
-from sisgate.gateway.provider_load import KeyAges, ServiceSummary
+from sisgate.gateway.hold import Hold
+from sisgate.gateway.overview import ProviderOverview
+from sisgate.gateway.provider_load import KeyAges, ProviderLoad, ServiceSummary
 from sisgate.gateway.timeline import Timeline
 
 
@@ -32,46 +35,29 @@ def outcome_of(document: Json) -> BulkOutcome:
     return value_of(BulkOutcome, document)
 
 
-@dataclass(frozen=True)
-class ProviderLoadState:
-    """A provider with its backlog by priority; as `ProviderLoad`. `hold` is the reason alone."""
-
-    name: str
-    kind: str
-    windows: Sequence[Json]
-    hold: str | None
-    backlog: Mapping[Priority, int]
-    drained_at: datetime | None
-    drains: Mapping[Priority, datetime]
-    shape: Sequence[int]
-    keys: KeyAges | None
-    service: ServiceSummary | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready, but for times."""
-        return asdict(self) | {"backlog": _by_word(self.backlog), "drains": _by_word(self.drains)}
-
-
-@dataclass(frozen=True)
-class DashboardState(Dashboard):
-    """The fleet at one moment; its providers are as the service shows them."""
-
-    providers: Sequence[ProviderLoadState]  # type: ignore[assignment]
-
-
-def dashboard_of(document: Json) -> DashboardState:
+def dashboard_of(document: Json) -> Dashboard:
     """Return the fleet at one moment."""
-    loads = [
-        {**each, **{name: _by_priority(each[name]) for name in ("backlog", "drains")}}
-        for each in document["providers"]
-    ]
     sums = {name: _by_priority(document[name]) for name in ("backlog", "drained_at", "stuck")}
-    return value_of(DashboardState, {**document, **sums, "providers": loads})
+    board = value_of(Dashboard, {**document, **sums, "providers": ()})
+    return replace(board, providers=[_load_of(each) for each in document["providers"]])
+
+
+def _load_of(document: Json) -> ProviderLoad:
+    limiter = limiter_of(document["name"], document)
+    overview = ProviderOverview(
+        document["name"], document["kind"], limits=(), burst=None, weights={}, base_path=None,
+        auth="", token_url=None, pool=None, resources=(), limiter=limiter,
+    )  # fmt: skip
+    return ProviderLoad(
+        overview,
+        value_of(dict[Priority, int], _by_priority(document["backlog"])),
+        Hold(document["hold"], None) if document["hold"] else None,
+        value_of(dict[Priority, datetime], _by_priority(document["drains"])),
+        document["shape"],
+        value_of(KeyAges, document["keys"]) if document["keys"] else None,
+        value_of(ServiceSummary, document["service"]) if document["service"] else None,
+    )
 
 
 def _by_priority(counts: Mapping[str, Any] | None) -> Mapping[Priority, Any] | None:
     return None if counts is None else {Priority.parse(word): n for word, n in counts.items()}
-
-
-def _by_word(counts: Mapping[Priority, Any]) -> Mapping[str, Any]:
-    return {priority.word: n for priority, n in counts.items()}

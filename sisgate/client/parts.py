@@ -35,6 +35,7 @@ class HttpParts:
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
+        self._clock = clock
         self.jobs = HttpJobs(connection, clock)
         self.datasets = HttpDatasets(connection)
 
@@ -72,7 +73,9 @@ class HttpParts:
     privacy: LazyPart[HttpPrivacy] = LazyPart("sisgate.client.privacy:HttpPrivacy", "_connection")
     """Retention, and erasing a person."""
 
-    audit: LazyPart[HttpAudit] = LazyPart("sisgate.client.audit:HttpAudit", "_connection")
+    audit: LazyPart[HttpAudit] = LazyPart(
+        "sisgate.client.audit:HttpAudit", "_connection", "_clock"
+    )
     """The audit log: reading, verifying, exporting."""
 
     fleet: LazyPart[HttpFleet] = LazyPart("sisgate.client.operations:HttpFleet", "_connection")

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import timedelta
 
 from sisgate.client.connection import Connection
-from sisgate.client.values import person_of, value_of
+from sisgate.client.values import Json, moment, person_of, value_of
 from sisgate.privacy.erasure import ErasureReport
 from sisgate.privacy.person_search import ResidualMatch
+from sisgate.privacy.retention import RetentionResult, RetentionRule
 
 ERASE_SECONDS = 300.0
 """How long it may take to search all tables, and to overwrite what was freed."""
-
-
-@dataclass(frozen=True)
-class RetentionCount:
-    """What one rule has deleted, or would. `finished` is False if time ran out first."""
-
-    rule: str
-    setting: str
-    before: datetime | None
-    rows: Mapping[str, int]
-    finished: bool
 
 
 class HttpRetention:
@@ -33,16 +22,16 @@ class HttpRetention:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def preview(self) -> Sequence[RetentionCount]:
+    def preview(self) -> Sequence[RetentionResult]:
         """Return what each rule would delete now."""
-        return value_of(list[RetentionCount], self._connection.get("/v1/retention")["rules"])
+        return list(map(_result, self._connection.get("/v1/retention")["rules"]))
 
-    def run(self, *, actor: str | None = None, seconds: float = 20.0) -> Sequence[RetentionCount]:
+    def run(self, *, actor: str | None = None, seconds: float = 20.0) -> Sequence[RetentionResult]:
         """Delete what is past its retention, for at most some seconds for each rule."""
         reply = self._connection.send(
             "POST", "/v1/retention/run", body={"seconds": seconds}, silence=10 * seconds
         )
-        return value_of(list[RetentionCount], reply.json["rules"])
+        return list(map(_result, reply.json["rules"]))
 
 
 class HttpPrivacy:
@@ -95,3 +84,11 @@ class HttpPrivacy:
             "/v1/persons/pseudonyms", body, may_repeat=True
         )["pseudonyms"]  # fmt: skip
         return found
+
+
+def _result(document: Json) -> RetentionResult:
+    seconds = document.get("keep_seconds")
+    keep = None if seconds is None else timedelta(seconds=seconds)
+    before = moment(document["before"])
+    rule = RetentionRule(document["rule"], document["setting"], keep, before)
+    return RetentionResult(rule, Counter(document["rows"]), document["finished"])

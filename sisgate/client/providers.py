@@ -3,57 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from sisgate.admission.state import LimiterState
 from sisgate.client.connection import Connection
 from sisgate.client.paths import provider_path
+from sisgate.client.provider_state import endpoint_of, limiter_of, provider_of
 from sisgate.client.values import hold_of, obstacle_of, queue_of, text_of, value_of
+from sisgate.errors import NotFound
+from sisgate.gateway.breakers import EndpointStatus
 from sisgate.gateway.hold import Hold
+from sisgate.gateway.overview import Overview
 from sisgate.gateway.plan import PriorityQueue
+from sisgate.gateway.provider_search import ProviderPage
 from sisgate.gateway.usage import Usage
-from sisgate.liveness.obstacles import Obstacle
-
-
-@dataclass(frozen=True)
-class ProviderState:
-    """The state of a provider, as the service shows it.
-
-    `values` are those of `ProviderOverview.as_dict()`: `limits`, `windows`, `waiting`, …
-    """
-
-    name: str
-    obstacles: Sequence[Obstacle]
-    values: Mapping[str, Any]
-
-    @property
-    def is_held(self) -> bool:
-        """Whether no endpoint's breaker is closed."""
-        return bool(self.values["held"])
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the values, JSON-ready."""
-        return dict(self.values)
-
-
-@dataclass(frozen=True)
-class ProviderStates:
-    """Providers, and in `unknown` the reasons why parts of their state are missing."""
-
-    providers: Sequence[ProviderState]
-    unknown: Sequence[str]
-
-
-@dataclass(frozen=True)
-class ProviderStatePage:
-    """One page of `pages`, from 1. `count` is of all that match."""
-
-    providers: Sequence[ProviderState]
-    count: int
-    page: int
-    pages: int
-    unknown: Sequence[str]
 
 
 class HttpProviders:
@@ -68,14 +32,21 @@ class HttpProviders:
 
     def names(self) -> Sequence[str]:
         """Return the names of the providers that the caller may see."""
-        return [each.name for each in self.overview().providers]
+        try:
+            names: list[str] = self._connection.get("/v1/provider-names")["names"]
+        except NotFound:  # an older service
+            return [each.name for each in self.overview().providers]
+        return names
 
-    def overview(self, name: str | None = None) -> ProviderStates:
-        """Return the state of one provider or of all that the caller may see."""
-        if name is not None:
-            return ProviderStates([_state(self._get(name))], ())
-        document = self._connection.get("/v1/providers")
-        return ProviderStates([_state(each) for each in document["providers"]], document["unknown"])
+    def overview(self, name: str | None = None) -> Overview:
+        """Return the state of one provider or of all that the caller may see; see `Providers`."""
+        document = self._connection.get("/v1/providers") if name is None else self._get(name)
+        providers = document["providers"] if name is None else [document]
+        return Overview(
+            [provider_of(each) for each in providers],
+            document.get("unknown") or (),
+            [obstacle_of(each) for each in document.get("periodic") or ()],
+        )
 
     def search(
         self,
@@ -86,15 +57,16 @@ class HttpProviders:
         sort: str = "name",
         page: int = 1,
         size: int = 50,
-    ) -> ProviderStatePage:
+    ) -> ProviderPage:
         """Return a page of the providers that the caller may see; see `Providers.search`."""
         query = {
             "text": text, "kind": kind, "pool": pool, "sort": sort, "page": page, "size": size
         }  # fmt: skip
         found = self._connection.get("/v1/providers", query)
-        return ProviderStatePage(
-            [_state(each) for each in found["providers"]],
-            found["count"], found["page"], found["pages"], found["unknown"],
+        return ProviderPage(
+            [provider_of(each) for each in found["providers"]],
+            found["count"], found["page"], found["pages"],
+            found.get("kinds") or (), found.get("pools") or (), found["unknown"],
         )  # fmt: skip
 
     def window_shape(self, name: str, parts: int = 24) -> Sequence[int]:
@@ -148,8 +120,13 @@ class HttpControl:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
+        self._name = name
         self._path = provider_path(name)
         self.holds_now = True
+
+    def state(self) -> LimiterState:
+        """Return what the limiter knows now."""
+        return limiter_of(self._name, self._connection.get(f"{self._path}/limits"))
 
     def set_limits(
         self,
@@ -193,6 +170,10 @@ class HttpBreakers:
         self._path = f"{provider_path(name)}/breakers"
         self.holds_now = True
 
+    def standings(self) -> Sequence[EndpointStatus]:
+        """Return the state of each endpoint, in the order of the configuration."""
+        return [endpoint_of(each) for each in self._connection.get(self._path)["endpoints"]]
+
     def set(
         self,
         word: str,
@@ -209,9 +190,3 @@ class HttpBreakers:
         changed = self._connection.post(self._path, body)
         self.holds_now = changed["holds_now"]
         return list(changed["endpoints"])
-
-
-def _state(document: Mapping[str, Any]) -> ProviderState:
-    values = {name: value for name, value in document.items() if name not in {"hold", "queue"}}
-    obstacles = [obstacle_of(each) for each in document["obstacles"]]
-    return ProviderState(document["name"], obstacles, values)

@@ -13,46 +13,20 @@ from sisgate.client.values import Json, value_of
 from sisgate.domain.call_results import CallResult
 from sisgate.domain.school_time import Span
 from sisgate.domain.service_levels import Measurement
+from sisgate.gateway.sla import ProviderSla
+from sisgate.monitoring.sla import ServiceLevel
 
 
 @dataclass(frozen=True)
-class ServiceLevelState:
-    """How a provider has served within a span of time; as `ServiceLevel`.
+class KnownQuantiles:
+    """Latencies of which only the usual quantiles are known, in seconds by name."""
 
-    `values` are those of its `as_dict()`, with the quantiles of the latencies.
-    """
+    seconds: Mapping[str, float | None]
 
-    name: str
-    since: datetime
-    until: datetime
-    calls: int
-    results: Mapping[CallResult, int]
-    down: Sequence[Span]
-    down_seconds: float
-    is_met: bool | None
-    measurements: Sequence[Measurement]
-    values: Json
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the values, JSON-ready."""
-        return dict(self.values)
-
-
-@dataclass(frozen=True)
-class ProviderSlaState:
-    """The service levels of one provider by window, and whether it has objectives."""
-
-    name: str
-    has_objectives: bool
-    windows: Mapping[str, ServiceLevelState]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {
-            "provider": self.name,
-            "has_objectives": self.has_objectives,
-            "windows": {name: level.as_dict() for name, level in self.windows.items()},
-        }
+    def quantile(self, share: float) -> float | None:
+        """Return a quantile in ms; None if it is not known."""
+        found = self.seconds.get(f"p{share * 100:g}")
+        return None if found is None else found * 1000
 
 
 @dataclass(frozen=True)
@@ -60,7 +34,7 @@ class MonthState:
     """A month's report, in all and by the day; as `Report`. `values` are those of `as_dict()`."""
 
     month: str
-    level: ServiceLevelState
+    level: ServiceLevel
     days: Sequence[Json]
     values: Json
 
@@ -75,11 +49,11 @@ class HttpServiceLevels:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def list(self) -> Sequence[ProviderSlaState]:
+    def list(self) -> Sequence[ProviderSla]:
         """Return the service levels of all providers that the caller may see, by name."""
         return [_provider(each) for each in self._connection.get("/v1/sla")["providers"]]
 
-    def of(self, provider: str) -> ProviderSlaState:
+    def of(self, provider: str) -> ProviderSla:
         """Return those of one provider; raises `UnknownProvider`."""
         return _provider(self._connection.get(sla_path(provider)))
 
@@ -94,12 +68,12 @@ class HttpServiceLevels:
         return self._connection.text(f"{sla_path(provider)}/report", {"month": month})
 
 
-def _provider(document: Json) -> ProviderSlaState:
+def _provider(document: Json) -> ProviderSla:
     windows = {name: _level(level) for name, level in document["windows"].items()}
-    return ProviderSlaState(document["provider"], document["has_objectives"], windows)
+    return ProviderSla(document["provider"], document["has_objectives"], windows)
 
 
-def _level(document: Json) -> ServiceLevelState:
+def _level(document: Json) -> ServiceLevel:
     given = {
         "kind", "resource", "target", "bound_seconds", "total", "bad", "observed_seconds",
         "known_share",
@@ -112,15 +86,13 @@ def _level(document: Json) -> ServiceLevelState:
         }
         for each in document["objectives"]
     ]
-    return ServiceLevelState(
+    return ServiceLevel(
         document["provider"],
         value_of(datetime, document["since"]),
         value_of(datetime, document["until"]),
-        document["calls"],
         value_of(dict[CallResult, int], document["results"]),
+        KnownQuantiles(document["provider_seconds"]),
+        KnownQuantiles(document["queue_seconds"]),
         value_of(list[Span], document["outages"]),
-        document["down_seconds"],
-        document["is_met"],
         value_of(list[Measurement], measured),
-        document,
     )

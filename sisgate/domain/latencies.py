@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 from functools import cache
 from math import ceil, floor, log2
-from typing import Self
+from typing import Protocol, Self
 
 BUCKETS_PER_DOUBLING = 16
 RELATIVE_ERROR = (2 ** (1 / BUCKETS_PER_DOUBLING) - 1) / (2 ** (1 / BUCKETS_PER_DOUBLING) + 1)
@@ -22,6 +22,13 @@ LONGEST_MS = 2.0**30
 _LOWEST = round(BUCKETS_PER_DOUBLING * log2(SHORTEST_MS))
 _VERSION = 1
 _HEAD = struct.Struct("<Bd")
+
+
+class Latencies(Protocol):
+    """Latencies of which quantiles are known."""
+
+    def quantile(self, share: float) -> float | None:
+        """Return the latency (ms) that `share` of all don't exceed; None if it is not known."""
 
 
 class LatencySketch:

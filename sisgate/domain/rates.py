@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -148,6 +148,15 @@ def parse_rate_hint(
         return RateHint(None, None)
     remaining, reset = min(hints, key=lambda hint: (hint[0], -(hint[1] or 0.0)))
     return RateHint(remaining, None if reset is None else min(cap_seconds, reset))
+
+
+def are_faster(rates: Iterable[Rate], others: Iterable[Rate]) -> bool:
+    """Return whether limits that hold together allow more calls in the long run than others.
+
+    >>> are_faster([Rate.parse("20/s"), Rate.parse("500/h")], [Rate.parse("1000/h")])
+    False
+    """
+    return min(each.per_second for each in rates) > min(each.per_second for each in others)
 
 
 def _structured(text: str, now: datetime) -> Iterator[tuple[float, float | None]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from urllib.parse import unquote_to_bytes
 
-from sisgate.errors import UsageError
+from sisgate.errors import UnknownResource, UsageError
 
 
 def chosen(what: str, known: Iterable[str], word: str) -> str:
@@ -36,6 +36,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_lower = {str(each).lower(): str(each) for each in known}
     near = get_close_matches(word.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def check_resources(
+    provider: str, kind: str, known: Sequence[str], resources: Iterable[str]
+) -> None:
+    """Raise `UnknownResource`, which lists the valid names, if a provider lacks a resource."""
+    unknown = [resource for resource in resources if resource not in known]
+    if unknown:
+        raise UnknownResource(
+            f"{provider} ({kind}) has no resource {', '.join(map(repr, unknown))}; it has "
+            f"{', '.join(known)}.{did_you_mean(unknown[0], known)}",
+            provider=provider,
+        )
 
 
 def some_of(names: Sequence[str], most: int = 20) -> str:

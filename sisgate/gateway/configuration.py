@@ -33,27 +33,22 @@ GROUP = "providers."
 
 @dataclass(frozen=True)
 class ConfigurationPlan:
-    """What applying a draft would change, seen from the version `base` (0: there is none yet).
+    """What applying a document would change, seen from the version `base` (0: there is none yet).
 
     `cancels` counts by removed provider the jobs that would end as cancelled, `drops` by removed
     channel the messages of alerts that would never be sent.
     """
 
     base: int
-    draft: Draft
+    document: Mapping[str, Any]
     changes: Sequence[TableChange]
     cancels: Mapping[str, int]
     drops: Mapping[str, int]
 
     @property
-    def document(self) -> Document:
-        """The configuration as it would be stored."""
-        return self.draft.document
-
-    @property
     def removed_providers(self) -> list[str]:
         """The names of the providers that it removes."""
-        return _providers(self.changes, "remove")
+        return providers_of(self.changes, "remove")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields JSON-ready, without the document."""
@@ -61,6 +56,13 @@ class ConfigurationPlan:
             "base": self.base, "changes": list(self.changes), "cancels": dict(self.cancels),
             "drops": dict(self.drops),
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DraftPlan(ConfigurationPlan):
+    """The same with what the document means here."""
+
+    draft: Draft
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,10 @@ class Configuration:
         """Return the configuration in force, at most half a second old."""
         return self._core.configuration.current()
 
+    def version(self) -> int:
+        """Return the number of the version in force, 0 without any."""
+        return self.current().version
+
     def check(self, source: Path | Mapping[str, Any]) -> Draft:
         """Return the fleet's part of a file or document; asks neither ledger nor Redis."""
         known = self._core.configuration.known
@@ -114,33 +120,33 @@ class Configuration:
             return read_file(source, known)
         return draft_of(source, ConfigSource(name="configuration"), known)
 
-    def plan_change(self, source: Path | Mapping[str, Any]) -> ConfigurationPlan:
+    def plan_change(self, source: Path | Mapping[str, Any]) -> DraftPlan:
         """Return what applying a file or document would change. Changes nothing."""
         self._require_look()
         return self._plan(self.check(source))
 
-    def plan_provider(self, name: str, settings: Mapping[str, Any]) -> ConfigurationPlan:
+    def plan_provider(self, name: str, settings: Mapping[str, Any]) -> DraftPlan:
         """Return what adding a provider would change; settings may have dotted names."""
         return self._edited(lambda old: edits.with_provider(old, name, settings))
 
     def plan_edit(
         self, name: str, settings: Mapping[str, Any], unset: Sequence[str] = ()
-    ) -> ConfigurationPlan:
+    ) -> DraftPlan:
         """Return what changing some settings of a provider, or unsetting them, would change."""
         return self._edited(lambda old: edits.with_settings(old, name, settings, unset))
 
-    def plan_removal(self, *names: str) -> ConfigurationPlan:
+    def plan_removal(self, *names: str) -> DraftPlan:
         """Return what removing providers, with their schedules, would change."""
         return self._edited(lambda old: edits.without_providers(old, names))
 
-    def plan_renamed_endpoint(self, name: str, old: str, url: str) -> ConfigurationPlan:
+    def plan_renamed_endpoint(self, name: str, old: str, url: str) -> DraftPlan:
         """Return what another URL for an endpoint would change.
 
         It may be another server, so its breaker and health start anew.
         """
         return self._edited(lambda known: edits.with_renamed_endpoint(known, name, old, url))
 
-    def plan_rollback(self, number: int) -> ConfigurationPlan:
+    def plan_rollback(self, number: int) -> DraftPlan:
         """Return what a new version with the document of an earlier one would change."""
         return self.plan_change(self.show(number).document)
 
@@ -162,10 +168,9 @@ class Configuration:
         needs_no_token = self._is_first_by_user()
         if not needs_no_token:
             actor = core.access.require(Action.ADMINISTER).token_actor or actor
-        if isinstance(source, ConfigurationPlan):
-            draft, based_on = source.draft, source.base if based_on is None else based_on
-        else:
-            draft = self.check(source)
+        if isinstance(source, ConfigurationPlan) and based_on is None:
+            based_on = source.base
+        draft = self._draft(source)
         now = core.clock.now()
         with core.database.write() as session:
             base = ledger.newest(session)
@@ -182,10 +187,10 @@ class Configuration:
             )
             if not ledger.add(session, version, draft.document):
                 raise _outdated(base, base + 1)
-            removed = _providers(changes, "remove")
+            removed = providers_of(changes, "remove")
             errors = {name: removed_error(name, version).as_dict() for name in removed}
             cancelled = removal.cancel(session, now, errors)
-            call_queue.make_due(session, _providers(changes, "change"), now)
+            call_queue.make_due(session, providers_of(changes, "change"), now)
             counts = {name: len(ids) for name, ids in cancelled.items()}
             record(
                 session, now, actor=actor, action=CONFIGURATION_APPLIED,
@@ -294,7 +299,12 @@ class Configuration:
             )
         return StoredConfiguration(info, document)
 
-    def _edited(self, edit: Callable[[Document], Document]) -> ConfigurationPlan:
+    def _draft(self, source: ConfigurationPlan | Path | Mapping[str, Any]) -> Draft:
+        if isinstance(source, DraftPlan):
+            return source.draft
+        return self.check(source.document if isinstance(source, ConfigurationPlan) else source)
+
+    def _edited(self, edit: Callable[[Document], Document]) -> DraftPlan:
         core = self._core
         self._require_look()
         with core.database.read() as session:
@@ -316,16 +326,16 @@ class Configuration:
             )
         return {}
 
-    def _plan(self, draft: Draft, base: int | None = None) -> ConfigurationPlan:
+    def _plan(self, draft: Draft, base: int | None = None) -> DraftPlan:
         with self._core.database.read() as session:
             newest = ledger.newest(session) if base is None else base
             before = ledger.document_of(session, newest) or {}
             changes = differences(before, draft.document)
-            cancels = removal.waiting_jobs(session, _providers(changes, "remove"))
+            cancels = removal.waiting_jobs(session, providers_of(changes, "remove"))
             waiting = {name: count for name, count, *_ in alerts.waiting_by_channel(session)}
         kept = draft.configuration.alerts.channels
         drops = {name: count for name, count in waiting.items() if name not in kept}
-        return ConfigurationPlan(newest, draft, changes, cancels, drops)
+        return DraftPlan(newest, draft.document, changes, cancels, drops, draft)
 
 
 def _outdated(based_on: int, newest: int) -> ConfigurationConflict:
@@ -346,7 +356,8 @@ def _names(changes: Sequence[TableChange]) -> dict[str, list[str]]:
     return names
 
 
-def _providers(changes: Sequence[TableChange], kind: str) -> list[str]:
+def providers_of(changes: Sequence[TableChange], kind: str) -> list[str]:
+    """Return the names of the providers that changes of a kind are about."""
     subjects = (each.subject for each in changes if each.kind == kind)
     return [name.removeprefix(GROUP) for name in subjects if name.startswith(GROUP)]
 

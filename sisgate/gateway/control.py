@@ -106,11 +106,6 @@ class ProviderControl:
         self._write_to_redis(lambda: self._core.limiter.set_limits(name, windows))
         return changed
 
-    def exceeds_configured(self, limits: Sequence[str]) -> bool:
-        """Return whether limits allow more calls in the long run than the configured ones."""
-        pace = min(rate.per_second for rate in _parse(limits) or self._spec.windows)
-        return pace > min(rate.per_second for rate in self._spec.windows)
-
     def pause(
         self, until: datetime | None = None, *, actor: str, reason: str | None = None
     ) -> None:

@@ -10,8 +10,8 @@ from sisgate.access.policy import Action, Decision, Principal, covers_some
 from sisgate.audit.log import record
 from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context
-from sisgate.domain.validation import did_you_mean, some_of
-from sisgate.errors import UnknownProvider, UnknownResource
+from sisgate.domain.validation import check_resources, did_you_mean, some_of
+from sisgate.errors import UnknownProvider
 from sisgate.gateway.removed_providers import removal_error
 from sisgate.settings import ProviderConfig, Settings
 
@@ -81,14 +81,7 @@ class Core:
     def check_dataset(self, provider: str, *resources: str) -> None:
         """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
         config = self.provider(provider)
-        known = config.dialect_class.resources
-        unknown = [resource for resource in resources if resource not in known]
-        if unknown:
-            raise UnknownResource(
-                f"{provider} ({config.kind}) has no resource {', '.join(map(repr, unknown))}; it "
-                f"has {', '.join(known)}.{did_you_mean(unknown[0], known)}",
-                provider=provider,
-            )
+        check_resources(provider, config.kind, tuple(config.dialect_class.resources), resources)
 
     def require_unless_local(self, action: Action) -> None:
         """Check a caller other than the user of this process, who has access to its files anyway.

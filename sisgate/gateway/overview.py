@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from sisgate.admission.state import LimiterState, WindowState
 from sisgate.breakers.spec import State
+from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.breakers import EndpointStatus, read_standings
 from sisgate.gateway.core import Core
@@ -24,11 +25,21 @@ from sisgate.settings import ProviderConfig
 class ProviderOverview:
     """One provider. Values from Redis are None while it is away, `key_slots` without the ledger.
 
+    `limits` are as configured, none for no limit; `weights` those of its endpoints by URL.
     `waiting` counts messages in its queue; `key_slots` have an active key; `workers` serve it now.
     `absent` are the datasets that it does not offer, None if not requested.
     """
 
-    config: ProviderConfig
+    name: str
+    kind: str
+    limits: Sequence[Rate]
+    burst: int | None
+    weights: Mapping[str, float]
+    base_path: str | None
+    auth: str
+    token_url: str | None
+    pool: str | None
+    resources: Sequence[str]
     key_slots: Sequence[str] | None = None
     limiter: LimiterState | None = None
     waiting: int | None = None
@@ -37,10 +48,15 @@ class ProviderOverview:
     absent: Sequence[AbsentDataset] | None = None
     workers: Sequence[str] | None = None
 
-    @property
-    def name(self) -> str:
-        """The provider's name."""
-        return self.config.name
+    @classmethod
+    def of(cls, config: ProviderConfig, key_slots: Sequence[str] | None) -> Self:
+        """Return what the configuration says, and nothing yet of what Redis knows."""
+        return cls(
+            config.name, config.kind, config.windows, config.burst,
+            {each.url: each.weight for each in config.endpoints},
+            getattr(config.dialect, "base_path", None) or None, config.auth_method,
+            config.token_endpoint, config.pool, tuple(config.dialect_class.resources), key_slots,
+        )  # fmt: skip
 
     @property
     def windows(self) -> Sequence[WindowState]:
@@ -62,33 +78,25 @@ class ProviderOverview:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields JSON-ready, except for dataclasses."""
-        config, state = self.config, self.limiter
         values: dict[str, Any] = {
-            "name": config.name,
-            "kind": config.kind,
-            "limits": [str(rate) for rate in config.windows],
-            "burst": config.burst,
-            "endpoints": [{"url": e.url, "weight": e.weight} for e in config.endpoints],
-            "base_path": getattr(config.dialect, "base_path", None) or None,
-            "auth": config.auth_method,
-            "token_url": config.token_endpoint,
+            "name": self.name,
+            "kind": self.kind,
+            "limits": [str(rate) for rate in self.limits],
+            "burst": self.burst,
+            "endpoints": [{"url": url, "weight": w} for url, w in self.weights.items()],
+            "base_path": self.base_path,
+            "auth": self.auth,
+            "token_url": self.token_url,
             "keys": self.key_slots,
+            **limiter_values(self.limiter),
             "windows": list(self.windows),
-            "overridden": self.is_overridden,
-            "in_flight": state.in_flight if state else None,
-            "factor": state.factor if state else None,
-            "blocked_seconds": state.blocked_seconds if state else None,
-            "block_reason": state.block_reason if state else None,
-            "paused_until": _pause(state.paused_until) if state else None,
-            "next_permit_in_seconds": state.next_permits() if state else {},
             "waiting": self.waiting,
-            "pool": config.pool,
+            "pool": self.pool,
             "workers": self.workers,
             "held": self.is_held,
             "breakers": self.endpoints,
             "obstacles": list(self.obstacles),
-            "known": bool(state and state.known),
-            "resources": list(config.dialect_class.resources),
+            "resources": list(self.resources),
         }
         if self.absent is not None:
             values["absent"] = list(self.absent)
@@ -117,32 +125,52 @@ def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
     except DatabaseUnavailable as error:
         unknown.append(error.message)
     providers = [
-        ProviderOverview(config, None if slots is None else slots.get(config.name, []))
+        ProviderOverview.of(config, None if slots is None else slots.get(config.name, []))
         for config in configs
     ]
     try:
         liveness = read_liveness(core.context, [each.name for each in providers])
-        return Overview(_with_redis(core, providers, liveness), unknown, liveness.periodic)
+        known = _with_redis(core, providers, configs, liveness)
+        return Overview(known, unknown, liveness.periodic)
     except BrokerUnavailable:
         unknown.append("Redis cannot be reached, so quota and backlog are unknown.")
         return Overview(providers, unknown)
 
 
 def _with_redis(
-    core: Core, providers: Sequence[ProviderOverview], liveness: Liveness
+    core: Core,
+    providers: Sequence[ProviderOverview],
+    configs: Sequence[ProviderConfig],
+    liveness: Liveness,
 ) -> Sequence[ProviderOverview]:
     depths = queue_depths(core.redis, [each.name for each in providers])
-    specs = {each.name: core.context.limits(each.config) for each in providers}
+    specs = {each.name: core.context.limits(each) for each in configs}
     limiters = core.limiter.states(specs)
-    standings = read_standings(core, [each.config for each in providers])
+    standings = read_standings(core, configs)
     return [
-        ProviderOverview(
-            each.config, each.key_slots, limiters[each.name], depths[each.name],
-            standings[each.name], liveness.stopping(each.name),
+        replace(
+            each, limiter=limiters[each.name], waiting=depths[each.name],
+            endpoints=standings[each.name], obstacles=liveness.stopping(each.name),
             workers=liveness.workers_of(each.name),
         )
         for each in providers
     ]  # fmt: skip
+
+
+def limiter_values(state: LimiterState | None) -> dict[str, Any]:
+    """Return what a limiter knows, JSON-ready except for windows; None where nothing is known."""
+    return {
+        "known": bool(state and state.known),
+        "windows": list(state.windows) if state else [],
+        "overridden": bool(state and state.overridden),
+        "in_flight": state.in_flight if state else None,
+        "factor": state.factor if state else None,
+        "blocked_seconds": state.blocked_seconds if state else None,
+        "block_reason": state.block_reason if state else None,
+        "paused_until": _pause(state.paused_until) if state else None,
+        "next_permit_in_seconds": state.next_permits() if state else {},
+        "waiting_for": {p.word: why for p, why in state.waiting_for.items()} if state else {},
+    }
 
 
 def _pause(until: datetime | None) -> str | None:

@@ -72,7 +72,7 @@ class ProviderLoad:
         """Return it JSON-ready, but for times."""
         windows = [each.as_dict() for each in self.overview.windows]
         return {
-            "name": self.overview.name, "kind": self.overview.config.kind,
+            "name": self.overview.name, "kind": self.overview.kind,
             "windows": windows, "hold": self.hold.reason if self.hold else None,
             "backlog": {p.word: n for p, n in self.backlog.items()},
             "drained_at": self.drained_at, "drains": {p.word: at for p, at in self.drains.items()},
@@ -90,11 +90,11 @@ def read_loads(
 ) -> list[ProviderLoad]:
     """Return the load of some providers. What cannot be read is missing."""
     loads = []
-    for overview in read_overview(core, configs).providers:
+    for config, overview in zip(configs, read_overview(core, configs).providers, strict=True):
         name, drains, shape = overview.name, {}, ()  # type: str, Drains, Sequence[int]
         with suppress(BrokerUnavailable, DatabaseUnavailable):
             drains, shape = read_drains(
-                core, overview.config, holds.get(name), overview.obstacles, SHAPE_PARTS
+                core, config, holds.get(name), overview.obstacles, SHAPE_PARTS
             )
         loads.append(
             ProviderLoad(

@@ -40,14 +40,24 @@ MOST_SHOWN = 500
 class Schedule:
     """A schedule: what it syncs and when, and the newest jobs.
 
-    `starts` is the next start of each provider: an occurrence, later by the provider's offset in
-    the window. `resources` are all that it may sync, without those that a provider lacks. `jobs`
-    has the newest job of each dataset.
+    It is of a `provider`, or of those that the conditions `where` choose. `when` is its recurrence
+    as configured, `cron` that of cron, if it has one. `starts` is the next start of each provider:
+    an occurrence, later by the provider's offset in the window. `resources` are all that it may
+    sync, without those that a provider lacks; `is_whole` if none are configured, so that it syncs
+    all there are. `jobs` has the newest job of each dataset.
     """
 
     name: str
-    config: ScheduleConfig
+    provider: str | None
+    where: Mapping[str, str] | None
     resources: tuple[str, ...]
+    is_whole: bool
+    when: str
+    in_words: str
+    cron: str | None
+    window_seconds: float
+    mode: str
+    priority: str
     starts: Mapping[str, datetime]
     jobs: Sequence[JobStatus]
 
@@ -59,41 +69,24 @@ class Schedule:
     @property
     def of(self) -> str:
         """Whom it syncs: a provider, or how several are chosen."""
-        selector = self.config.selector
-        return str(self.config.provider) if selector is None else str(selector)
-
-    @property
-    def when(self) -> str:
-        """Its recurrence as configured."""
-        config = self.config
-        within = f", within {duration(config.window.total_seconds())}" if config.window else ""
-        if config.every is not None:
-            return f"every {duration(config.every.total_seconds())}{within}"
-        return f"{self.config.cron} {self.config.zone}{within}"
-
-    @property
-    def in_words(self) -> str:
-        """Its recurrence in words."""
-        config = self.config
-        if config.cron is None:
-            return self.when
-        within = f", within {duration(config.window.total_seconds())}" if config.window else ""
-        words = config.recurrence.in_words
-        return f"{words[:1].lower()}{words[1:]} in {config.zone}{within}"
+        if self.where is None:
+            return str(self.provider)
+        return " ".join(f"{name}={value}" for name, value in self.where.items()) or "all"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields JSON-ready."""
-        selector = self.config.selector
         return {
             "name": self.name,
-            "provider": self.config.provider,
-            "where": None if selector is None else selector.model_dump(exclude_none=True),
+            "provider": self.provider,
+            "where": self.where,
             "resources": list(self.resources),
+            "is_whole": self.is_whole,
             "when": self.when,
             "in_words": self.in_words,
-            "window_seconds": self.config.window.total_seconds(),
-            "mode": self.config.mode,
-            "priority": self.config.priority,
+            "cron": self.cron,
+            "window_seconds": self.window_seconds,
+            "mode": self.mode,
+            "priority": self.priority,
             "next_at": self.next_at,
             "starts": dict(self.starts),
             "jobs": [job.as_dict() for job in self.jobs],
@@ -208,7 +201,13 @@ class Schedules:
         newest = {(row.provider, row.resource): status_of(row, {}) for row in reversed(rows)}
         places = [(who, what) for who, ours in zip(providers, every, strict=True) for what in ours]
         jobs = [newest[place] for place in places if place in newest]
-        return Schedule(name, config, resources, starts, jobs)
+        when, in_words = _recurrence(config)
+        return Schedule(
+            name=name, provider=config.provider, where=_conditions(config), resources=resources,
+            is_whole=not config.resources, when=when, in_words=in_words, cron=config.cron,
+            window_seconds=config.window.total_seconds(), mode=config.mode,
+            priority=config.priority, starts=starts, jobs=jobs,
+        )  # fmt: skip
 
     def _due(self, name: str, config: ScheduleConfig) -> Sequence[_Due]:
         """Return the due syncs that are neither enqueued nor held up by an earlier one."""
@@ -285,3 +284,19 @@ class Schedules:
             ],
             due_at={place: each.at for place, each in enumerate(due) if each.at is not None},
         )  # fmt: skip
+
+
+def _conditions(config: ScheduleConfig) -> Mapping[str, str] | None:
+    selector = config.selector
+    return None if selector is None else selector.model_dump(exclude_none=True)
+
+
+def _recurrence(config: ScheduleConfig) -> tuple[str, str]:
+    """Return when a schedule is due, as configured and in words."""
+    within = f", within {duration(config.window.total_seconds())}" if config.window else ""
+    if config.every is not None:
+        every = f"every {duration(config.every.total_seconds())}{within}"
+        return every, every
+    words = config.recurrence.in_words
+    in_words = f"{words[:1].lower()}{words[1:]} in {config.zone}{within}"
+    return f"{config.cron} {config.zone}{within}", in_words

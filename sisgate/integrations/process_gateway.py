@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from sisgate.gateway import Gateway
 from sisgate.integrations.awaiting import Awaiting, InProcess, OverHttp, Threads
-from sisgate.settings.service import is_configured
+from sisgate.settings.service import service_url
 
 if TYPE_CHECKING:
     from sisgate.client import HttpGateway
@@ -66,7 +66,7 @@ class ProcessGateway:
             return self._made
 
     def _from_env(self) -> Gateway | HttpGateway:
-        if not is_configured():
+        if service_url() is None:
             return Gateway.from_env(app=self._app)
         from sisgate.client import HttpGateway
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.domain.call_results import CallResult, CallTally
-from sisgate.domain.latencies import LatencySketch
+from sisgate.domain.latencies import Latencies, LatencySketch
 from sisgate.domain.school_time import SchoolTime, Span, overlap, seconds_of
 from sisgate.domain.service_levels import Measurement, ObjectiveKind, stale_spans
 from sisgate.settings.objectives import DatasetObjectives, ObjectivesConfig
@@ -58,8 +58,8 @@ class ServiceLevel:
     since: datetime
     until: datetime
     results: Mapping[CallResult, int]
-    provider: LatencySketch
-    queue: LatencySketch
+    provider: Latencies
+    queue: Latencies
     down: Sequence[Span]
     measurements: Sequence[Measurement]
 
@@ -96,9 +96,9 @@ class ServiceLevel:
         }
 
 
-def quantiles(sketch: LatencySketch) -> dict[str, float | None]:
+def quantiles(known: Latencies) -> dict[str, float | None]:
     """Return the usual quantiles in seconds, None if nothing is known."""
-    found = {f"p{share * 100:g}": sketch.quantile(share) for share in (0.5, 0.95, 0.99)}
+    found = {f"p{share * 100:g}": known.quantile(share) for share in (0.5, 0.95, 0.99)}
     return {name: None if ms is None else round(ms / 1000, 4) for name, ms in found.items()}
 
 

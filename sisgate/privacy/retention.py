@@ -24,13 +24,19 @@ SCANS = "originals"
 
 
 @dataclass(frozen=True)
-class Rule:
+class RetentionRule:
     """One thing that is kept for a time. `keep` is None if it is kept for ever."""
 
     name: str
     setting: str
     keep: timedelta | None
     before: datetime | None
+
+
+@dataclass(frozen=True)
+class Rule(RetentionRule):
+    """The same with how it is deleted."""
+
     expiry: Expiry
 
 
@@ -38,7 +44,7 @@ class Rule:
 class RetentionResult:
     """What one rule has deleted, or would. `finished` is False if time ran out first."""
 
-    rule: Rule
+    rule: RetentionRule
     rows: Counter[str] = field(default_factory=Counter)
     finished: bool = True
 

@@ -24,9 +24,9 @@ class ServiceAddress:
     token: HoldsSecret | None = None
 
 
-def is_configured() -> bool:
-    """Return whether the environment names an HTTP service."""
-    return bool(os.environ.get(URL))
+def service_url() -> str | None:
+    """Return the URL of the HTTP service that the environment names; None without."""
+    return os.environ.get(URL, "").strip() or None
 
 
 def service_address(

@@ -17,7 +17,8 @@ from sisgate.clock import Clock
 from sisgate.configuration.diff import TableChange
 from sisgate.domain.validation import some_of
 from sisgate.errors import SisgateError, TransientError
-from sisgate.gateway import ConfigurationPlan, Gateway
+from sisgate.gateway import Gateway
+from sisgate.gateway.configuration import DraftPlan
 from sisgate.settings import Settings, load_settings
 
 APPLIED = "configuration-applied.json"
@@ -114,7 +115,7 @@ class ConfigurationFile:
         changed = [name for name in given if getattr(own, name) != getattr(before, name)]
         return f"Restart `sisgate up` for a change of {', '.join(changed)}." if changed else ""
 
-    def _obstacle(self, plan: ConfigurationPlan, ours: set[str]) -> str:
+    def _obstacle(self, plan: DraftPlan, ours: set[str]) -> str:
         """Return why the file must not be applied without a person, '' if it may.
 
         `ours` are digests of the file as it was: a version that is none of them is of others.
@@ -133,7 +134,7 @@ class ConfigurationFile:
             )
         return ""
 
-    def _in_force(self, plan: ConfigurationPlan) -> str:
+    def _in_force(self, plan: DraftPlan) -> str:
         """Return the digest of the version that the plan is based on, '' if there is none."""
         return self._gateway.configuration.show(plan.base).info.digest if plan.base else ""
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.formats import moment, number
-from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.invocation import Invocation, Needs, user_name
 from sisgate.cli.params import Reason, time_ago
 from sisgate.cli.presenter import Presenter, write_csv, write_lines
 from sisgate.errors import AuditError, CredentialError, DatabaseUnavailable, UsageError
@@ -161,7 +161,7 @@ def head(invocation: Invocation) -> None:
     write_lines([latest.line])
 
 
-@app.add("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01")
+@app.add("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01", needs=Needs.INSTALLATION)
 def archive(
     invocation: Invocation,
     file: Annotated[Path, typer.Argument(help="New file to write.")],
@@ -171,7 +171,7 @@ def archive(
     """Move the oldest part of the log into a file."""
     from sisgate.gateway import Segment
 
-    moved = invocation.gateway.audit.archive(
+    moved = invocation.installation.audit.archive(
         Segment(before), file, actor=user_name(), reason=reason
     )
     invocation.output.result(
@@ -184,12 +184,12 @@ def archive(
     )  # fmt: skip
 
 
-@app.add("sisgate audit new-key ./secrets/audit_key", name="new-key")
+@app.add("sisgate audit new-key ./secrets/audit_key", name="new-key", needs=Needs.INSTALLATION)
 def new_key(
     invocation: Invocation, file: Annotated[Path, typer.Argument(help="The audit key file.")]
 ) -> None:
     """Add a new key to an audit key file. Older keys stay for verification."""
-    key = invocation.gateway.audit.new_key(file)
+    key = invocation.installation.audit.new_key(file)
     invocation.output.result(
         {"file": str(file), "key": key.id.hex(), "public": str(key.public)},
         f"Audit key {key.id.hex()} is now first in {file}. Set audit_key_file to this file and "

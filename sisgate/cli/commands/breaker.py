@@ -65,7 +65,7 @@ def breaker(
 ) -> None:
     """Show circuit breakers, or set them by hand."""
     output = invocation.output
-    invocation.settings  # noqa: B018 - report mistakes in the file before an unknown name
+    invocation.gateway  # noqa: B018 - report mistakes in the file before an unknown name
     provider, _, endpoint = (target or "").partition("/")
     if target is not None and (not provider or (not endpoint and "/" in target)):
         raise UsageError(f"Write PROVIDER or PROVIDER/ENDPOINT, not {target!r}.")

@@ -106,7 +106,7 @@ def apply(
 ) -> None:
     """Make a file the configuration of the fleet, after showing what changes."""
     configuration = invocation.gateway.configuration
-    if first and (held := configuration.current().version):
+    if first and (held := configuration.version()):
         _show_held(invocation, held)
         return
     plan = configuration.plan_change(_file(invocation, file))

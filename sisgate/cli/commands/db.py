@@ -8,20 +8,20 @@ import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.invocation import Invocation, Needs, user_name
 from sisgate.cli.params import Reason
 
 app = Commands("db", "Upgrade the database, and restart feeds after a restore.", panel="Set up")
 
 
-@app.add("sisgate db upgrade")
+@app.add("sisgate db upgrade", needs=Needs.INSTALLATION)
 def upgrade(invocation: Invocation) -> None:
     """Run missing migrations. Safe to run on several hosts at once."""
     from sisgate.stack import data_folder
 
     if invocation.settings.is_embedded_database:
         data_folder.make(invocation.settings.data_dir)
-    ledger = invocation.gateway.ledger
+    ledger = invocation.installation.ledger
     ran, schema = ledger.upgrade(), ledger.version()
     change = "is now at" if ran else "is already at"
     invocation.output.result(
@@ -30,10 +30,10 @@ def upgrade(invocation: Invocation) -> None:
     )
 
 
-@app.add("sisgate db current --json")
+@app.add("sisgate db current --json", needs=Needs.INSTALLATION)
 def current(invocation: Invocation) -> None:
     """Show the version of the tables. Exits with 1 if it is not the newest."""
-    output, schema = invocation.output, invocation.gateway.ledger.version()
+    output, schema = invocation.output, invocation.installation.ledger.version()
     output.result(
         asdict(schema),
         f"{schema.database}: version {schema.version or 'none'}, newest {schema.newest}",

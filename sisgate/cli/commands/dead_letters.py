@@ -59,7 +59,7 @@ class DeadLetterFilter:
     def find(self, invocation: Invocation, limit: int | None = None) -> Sequence[DeadLetter]:
         """Return the matches; `UnknownProvider` or `UsageError` for an impossible filter."""
         if self.provider is not None:
-            invocation.gateway.providers.get(self.provider)
+            invocation.gateway.datasets.check(self.provider)
         return invocation.gateway.jobs.dead(
             provider=self.provider, app=self.app, error=self.error, since=self.since, limit=limit
         )

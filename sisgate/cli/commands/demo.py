@@ -13,7 +13,7 @@ from rich.text import Text
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.formats import clock_time, commands_of, duration, number, state
-from sisgate.cli.invocation import Invocation
+from sisgate.cli.invocation import Invocation, Needs
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid
 from sisgate.cli.watch import Watched, watch
@@ -36,6 +36,7 @@ PATIENCE_SECONDS = 45.0
     "sisgate demo --students 500 --fresh",
     note="State is kept in the data folder: a second run finds nothing to change.",
     panel="Run",
+    needs=Needs.MACHINE,
 )
 def demo(
     invocation: Invocation,
@@ -77,6 +78,7 @@ def _show(run: DemoRun, output: Presenter, stops: Interrupts, *, keep: bool) -> 
         run.gateway,
         output,
         run.enqueue(),
+        clock=run.gateway.context.clock,
         proceed=lambda watched: stops.none and not _too_long(watched),
         pause=run.stack.keep_running,
     )

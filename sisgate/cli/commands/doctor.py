@@ -40,7 +40,8 @@ def doctor(
     ] = False,
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens. Exits with 1 on a failure."""
-    require_extras("sisgate doctor", "worker")
+    if invocation.service is None:
+        require_extras("sisgate doctor", "worker")
     output = invocation.output
     findings: list[DiagnosticResult] = []
     well = 0

@@ -65,7 +65,7 @@ def list_jobs(
         show_dead(invocation, invocation.output, which.find(invocation, limit))
         return
     if provider is not None:
-        invocation.gateway.providers.get(provider)
+        invocation.gateway.datasets.check(provider)
     query = query_of(words, which.as_words(), states or ())
     jobs = invocation.gateway.jobs.search(query, limit=limit)
     columns = _columns(jobs, invocation.clock.now())

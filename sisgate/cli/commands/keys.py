@@ -31,6 +31,7 @@ from sisgate.domain.choices import Slot
 from sisgate.domain.secret import Secret
 
 if TYPE_CHECKING:
+    from sisgate.client.keys import HttpProviderKeys
     from sisgate.gateway import KeyInfo
     from sisgate.gateway.keys import ProviderKeys
 
@@ -220,7 +221,7 @@ def revoke(invocation: Invocation, provider: Provider, key: KeyId, reason: Reaso
         )
 
 
-def _keys(invocation: Invocation, provider: str) -> ProviderKeys:
+def _keys(invocation: Invocation, provider: str) -> ProviderKeys | HttpProviderKeys:
     keys = invocation.gateway.keys.of(provider)
     keys.list()  # fail before prompting for a secret
     return keys
@@ -234,7 +235,7 @@ def _entered(
     variable: str | None,
 ) -> tuple[str, Secret]:
     # A static bearer token has no client id.
-    if invocation.gateway.providers.get(provider).auth_method == "bearer":
+    if invocation.gateway.providers.overview(provider).providers[0].auth == "bearer":
         client_id = client_id or "bearer"
     return entered_client_id(client_id), entered_secret(file, variable)
 

@@ -13,6 +13,7 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Priority, Provider, Reason, Resource, time_ahead
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
+from sisgate.domain.rates import Rate, are_faster
 from sisgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ def set_limits(
         )
     control = invocation.gateway.providers.control(provider)
     changed = control.set_limits(limits or None, actor=user_name(), reason=reason)
+    configured = invocation.gateway.providers.overview(provider).providers[0].limits
     if control.holds_now:
         rates = [str(window.rate) for window in control.state().windows]
     else:
-        rates = limits or [str(rate) for rate in control.limits.windows]
+        rates = limits or [str(rate) for rate in configured]
     show_change(
         invocation.output,
         f"The limit of {provider} {'is now' if changed else 'was already'} {', '.join(rates)}.",
@@ -73,10 +75,10 @@ def set_limits(
         changed=changed,
         holds_now=control.holds_now,
     )
-    if limits and control.exceeds_configured(limits):
-        configured = ", ".join(map(str, control.limits.windows))
+    if limits and are_faster(map(Rate.parse, limits), configured):
         invocation.output.warn(
-            f"That is more than the configured {configured}. A provider that allows no more "
+            f"That is more than the configured {', '.join(map(str, configured))}. A provider that "
+            "allows no more "
             f"refuses calls; `sisgate limits set {provider} --reset` returns to it."
         )
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sisgate.cli.app import Commands
-from sisgate.cli.invocation import Invocation
+from sisgate.cli.invocation import Invocation, Needs
 from sisgate.cli.presenter import write_line
 from sisgate.errors import UsageError
 from sisgate.start_up import require_extras
@@ -23,6 +23,7 @@ app = Commands()
     "sisgate env --json",
     note='In a shell: eval "$(sisgate env)". The URLs may hold passwords.',
     panel="Set up",
+    needs=Needs.INSTALLATION,
 )
 def env(invocation: Invocation) -> None:
     """Print the environment for another app on this machine."""
@@ -41,6 +42,7 @@ def env(invocation: Invocation) -> None:
     "sisgate celery inspect ping",
     panel="Run",  # All arguments are for Celery, even `--help`.
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    needs=Needs.MACHINE,
 )
 def celery(
     invocation: Invocation,
@@ -62,7 +64,12 @@ def celery(
     os.execve(command[0], command, environment)  # noqa: S606 - this process becomes Celery
 
 
-@app.add("sisgate powerschool-plugin sisgate-plugin.zip", name="powerschool-plugin", panel="Set up")
+@app.add(
+    "sisgate powerschool-plugin sisgate-plugin.zip",
+    name="powerschool-plugin",
+    panel="Set up",
+    needs=Needs.MACHINE,
+)
 def powerschool_plugin(
     invocation: Invocation,
     out: Annotated[Path, typer.Argument(help="Zip file to write.", dir_okay=False)],

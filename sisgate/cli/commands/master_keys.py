@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from sisgate.cli.app import Commands
-from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.invocation import Invocation, Needs, user_name
 from sisgate.cli.params import Reason
 from sisgate.cli.presenter import Presenter
 from sisgate.errors import CredentialError, DatabaseUnavailable, UsageError
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 app = Commands()
 
 
-@app.add("sisgate keys master ./secrets/master_key", "sisgate keys master --renew")
+@app.add(
+    "sisgate keys master ./secrets/master_key",
+    "sisgate keys master --renew",
+    needs=Needs.INSTALLATION,
+)
 def master(
     invocation: Invocation,
     path: Annotated[
@@ -35,7 +39,7 @@ def master(
     reason: Reason = None,
 ) -> None:
     """Create a master key file (mode 600), unless one exists or the ledger needs another."""
-    output, keys = invocation.output, invocation.gateway.keys.master
+    output, keys = invocation.output, invocation.installation.keys.master
     target = path or invocation.settings.master_key_path
     if lost and (renew or path):
         raise UsageError("--lost takes neither PATH nor --renew: it writes the configured file.")
@@ -68,8 +72,8 @@ def master(
 
 def _give_up(invocation: Invocation, output: Presenter, reason: str | None) -> None:
     """Give up the missing keys as lost; create a key if there is none."""
-    path, keys = invocation.settings.master_key_path, invocation.gateway.keys.master
-    invocation.gateway.ledger.version()  # without a ledger, no key is missing
+    path, keys = invocation.settings.master_key_path, invocation.installation.keys.master
+    invocation.installation.ledger.version()  # without a ledger, no key is missing
     is_new = keys.make()
     lost = keys.give_up(actor=user_name(), reason=reason)
     text = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
@@ -126,7 +130,7 @@ def rewrap(invocation: Invocation, reason: Reason = None) -> None:
         )
 
 
-@app.add("sisgate keys forget-master 3f1b", name="forget-master")
+@app.add("sisgate keys forget-master 3f1b", name="forget-master", needs=Needs.INSTALLATION)
 def forget_master(
     invocation: Invocation,
     key_id: Annotated[
@@ -135,6 +139,6 @@ def forget_master(
     reason: Reason = None,
 ) -> None:
     """Remove an unused master key from its file."""
-    gone = invocation.gateway.keys.master.forget(key_id, actor=user_name(), reason=reason)
+    gone = invocation.installation.keys.master.forget(key_id, actor=user_name(), reason=reason)
     text = f"{gone} is forgotten. Backups that it sealed need a copy of it."
     invocation.output.result({"forgotten": gone}, text)

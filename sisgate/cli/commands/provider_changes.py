@@ -125,7 +125,7 @@ def remove(
 ) -> None:
     """Remove providers and their schedules. Waiting work ends as cancelled; records stay."""
     configuration = invocation.gateway.configuration
-    known = configuration.current().providers
+    known = set(invocation.gateway.providers.names())
     configured = [name for name in providers if name in known]
     output = invocation.output
     left = {name: configuration.left_by(name) for name in providers} if purge else {}

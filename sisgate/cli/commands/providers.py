@@ -33,8 +33,8 @@ COLUMNS: Columns = {
     "waiting": "waiting",
     "key": lambda each: _keys(each.key_slots),
     "state": lambda each: _state(each),
-    "kind": lambda each: each.config.kind,
-    "auth": lambda each: each.config.auth_method,
+    "kind": lambda each: each.kind,
+    "auth": lambda each: each.auth,
 }
 
 
@@ -74,7 +74,7 @@ def _limits(provider: ProviderOverview) -> str:
     """Return the limits in force, with a star if they were set at run time."""
     if provider.is_overridden:
         return ", ".join(str(window.rate) for window in provider.windows) + " *"
-    return ", ".join(map(str, provider.config.windows)) or "off"
+    return ", ".join(map(str, provider.limits)) or "off"
 
 
 def _keys(slots: Sequence[str] | None) -> Text:
@@ -94,7 +94,7 @@ def _state(provider: ProviderOverview) -> Text:
     if state.blocked_seconds:
         return Text(f"blocked {duration(state.blocked_seconds)}", "yellow")
     if provider.is_held:
-        return Text("held by its breaker" + "s" * (len(provider.config.endpoints) > 1), "bold red")
+        return Text("held by its breaker" + "s" * (len(provider.weights) > 1), "bold red")
     wait = state.next_permit_in_seconds.get(Priority.NORMAL, 0)
     if state.known and wait > 0:
         return Text(f"next in {duration(wait)}", "yellow")
@@ -108,7 +108,7 @@ def _workers(provider: ProviderOverview) -> Text:
 
 
 def _endpoints(provider: ProviderOverview) -> list[str]:
-    lines = [f"{endpoint.url} (weight {endpoint.weight})" for endpoint in provider.config.endpoints]
+    lines = [f"{url} (weight {weight})" for url, weight in provider.weights.items()]
     for place, endpoint in enumerate(provider.endpoints or ()):
         if (state := endpoint.breaker.state.value) != "closed":
             lines[place] += f": breaker {state}, see `sisgate breaker {provider.name}`"
@@ -123,25 +123,25 @@ def _absent(absent: AbsentDataset) -> str:
 
 
 def _rows(provider: ProviderOverview) -> list[tuple[str, object]]:
-    config, state = provider.config, provider.limiter
+    state = provider.limiter
     windows = [f"{w.used:,} used, {w.left:,} left of {w.rate}" for w in provider.windows]
     rows: list[tuple[str, object]] = [
         ("provider", provider.name),
-        ("kind", config.kind),
+        ("kind", provider.kind),
         ("limit", _limits(provider)),
         *(("quota", line) for line in windows or ["not counted yet"]),
         ("in flight", state and state.in_flight),
         ("waiting", f"{number(provider.waiting)} messages"),
-        ("pool", config.pool),
+        ("pool", provider.pool),
         ("served by", _workers(provider)),
         ("state", _state(provider)),
         *(("stopped by", str(each)) for each in provider.obstacles),
         *(("endpoint", line) for line in _endpoints(provider)),
-        ("path", getattr(config.dialect, "base_path", None) or None),
-        ("auth", config.auth_method),
-        ("token", config.token_endpoint or "none"),
+        ("path", provider.base_path),
+        ("auth", provider.auth),
+        ("token", provider.token_url or "none"),
         ("keys", _keys(provider.key_slots)),
-        ("resources", ", ".join(config.dialect_class.resources)),
+        ("resources", ", ".join(provider.resources)),
         *(("not offered", _absent(each)) for each in provider.absent or ()),
     ]
     if state and state.blocked_seconds and state.block_reason:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import program
-from sisgate.cli.invocation import Invocation
+from sisgate.cli.invocation import Invocation, Needs
 from sisgate.cli.presenter import Presenter, write_line
 from sisgate.clock import SystemClock
 from sisgate.errors import SisgateError, UsageError
@@ -30,6 +30,7 @@ ENTRANCE = ("url", "token_url", "oneroster_base", "client_id", "client_secret")
     "sisgate sandbox",
     "sisgate sandbox --districts lincoln=skyward:800,powerschool --quota 60/m",
     panel="Run",
+    needs=Needs.MACHINE,
 )
 def sandbox(
     invocation: Invocation,

@@ -64,11 +64,11 @@ def run(invocation: Invocation, name: Name, reason: Reason = None) -> None:
 
 
 def _when(schedule: Schedule) -> str:
-    cron = schedule.config.cron
+    cron = schedule.cron
     return f"{schedule.in_words} ({cron})" if cron else schedule.in_words
 
 
 def _syncs(schedule: Schedule) -> str:
-    names = ", ".join(schedule.resources) if schedule.config.resources else "everything"
-    count = f" ({len(schedule.starts)})" if schedule.config.selector is not None else ""
+    names = ", ".join(schedule.resources) if not schedule.is_whole else "everything"
+    count = f" ({len(schedule.starts)})" if schedule.where is not None else ""
     return f"{schedule.of}{count}: {names}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sisgate.cli.app import Commands
-from sisgate.cli.invocation import Invocation
+from sisgate.cli.invocation import Invocation, Needs
 from sisgate.start_up import require_extras
 
 app = Commands()
@@ -20,6 +20,7 @@ PORT = 8750
     "sisgate serve --host 0.0.0.0 --port 80",
     note="How to use it: docs/how-to/serve-the-api.md",
     panel="Run",
+    needs=Needs.MACHINE,
 )
 def serve(
     invocation: Invocation,

@@ -11,7 +11,6 @@ import typer
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.following import follow, warn_of_fleet
-from sisgate.cli.formats import commands_of
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import (
     App,
@@ -29,6 +28,7 @@ from sisgate.domain.validation import some_of
 from sisgate.errors import UnknownResource, UsageError
 
 if TYPE_CHECKING:
+    from sisgate.client import HttpGateway
     from sisgate.gateway import Gateway, Job, JobStatus, SyncResult
 
 app = Commands()
@@ -167,7 +167,7 @@ def _sync_many(
         return code
     is_stopped = warn_of_fleet(invocation, dict(accepted))
     if not wait:
-        sisgate = commands_of(invocation.settings)
+        sisgate = invocation.command
         output.note(f"They run in the background. `{sisgate} jobs list` shows them.")
         return code
     if len(accepted) > MOST_FOLLOWED:
@@ -225,7 +225,7 @@ def _show_stale(output: Presenter, statuses: Sequence[JobStatus], jobs: Sequence
     )
 
 
-def _note_absent(output: Presenter, gateway: Gateway, provider: str) -> None:
+def _note_absent(output: Presenter, gateway: Gateway | HttpGateway, provider: str) -> None:
     names = [each.resource for each in gateway.datasets.absent(provider)]
     if names:
         output.note(
@@ -255,7 +255,7 @@ def _show_accepted(
         "priority": lambda status: status.priority.word,
     }  # fmt: skip
     output.table(statuses, columns)
-    sisgate = commands_of(invocation.settings)
+    sisgate = invocation.command
     output.note(
         f"They run in the background{' then' if is_stopped else ''}. "
         f"Show one with `{sisgate} jobs show {statuses[0].id[:8]}`, "

@@ -76,10 +76,8 @@ def _check_scope(invocation: Invocation, scope: str) -> None:
     if provider != "*":
         invocation.gateway.datasets.check(provider, *resources)
         return
-    offered = {
-        each for config in invocation.gateway.configuration.current().providers.values()
-        for each in config.dialect_class.resources
-    }  # fmt: skip
+    overview = invocation.gateway.providers.overview()
+    offered = {each for provider in overview.providers for each in provider.resources}
     if not offered.issuperset(resources):
         raise UnknownResource(
             f"No provider has a resource {resource!r}.{did_you_mean(resource, offered)}"

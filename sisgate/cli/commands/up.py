@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import child_line, commands_of
-from sisgate.cli.invocation import Invocation
+from sisgate.cli.invocation import Invocation, Needs
 from sisgate.cli.presenter import Presenter, to_json
 from sisgate.settings.files import sample_file
 from sisgate.stack.interrupts import interrupts
@@ -28,6 +28,7 @@ app = Commands()
     "sisgate up --workers 8 --data-dir ./data",
     note="SISGATE_BROKER_URL and SISGATE_DATABASE_URL select another Redis and database.",
     panel="Run",
+    needs=Needs.MACHINE,
 )
 def up(
     invocation: Invocation,

@@ -76,7 +76,7 @@ def limits_form(visit: Visit) -> View:
     """Ask for the limits."""
     name = visit.places["provider"]
     it = visit.gateway.providers.overview(name).providers[0]
-    configured = ", ".join(map(str, it.config.windows)) or "no limit"
+    configured = ", ".join(map(str, it.limits)) or "no limit"
     now = ", ".join(str(window.rate) for window in it.windows)
     return act_view(
         f"Limits of {name}",

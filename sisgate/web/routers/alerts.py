@@ -13,6 +13,7 @@ from sisgate.web.schemas.alerts import (
     AcknowledgeOrder,
     AlertsDocument,
     ChannelsDocument,
+    SentDocument,
     SilenceOrder,
     SilencesDocument,
     StateName,
@@ -92,6 +93,20 @@ def test_channel(
 ) -> TestedDocument:
     """Let a worker send a test message to a channel."""
     return TestedDocument(message=caller.alerts.test(channel, actor=ACTOR))
+
+
+@router.get(
+    "/messages/{number}",
+    openapi_extra=needs("control", "installation"),
+    summary="Show whether a message was sent",
+)
+def get_message_sent(
+    number: Annotated[int, Path(description="As testing a channel returns it.", ge=1, le=2**62)],
+    caller: Caller,
+) -> SentDocument:
+    """Return whether a message of a channel was sent, and why its last try failed."""
+    is_sent, error = caller.alerts.was_sent(number)
+    return SentDocument(is_sent=is_sent, error=error)
 
 
 @router.get("/{alert_id}", openapi_extra=LOOK, summary="Show an alert")

@@ -10,12 +10,22 @@ from sisgate.web.schemas.providers import (
     BecauseOrder,
     BreakerOrder,
     BreakersChanged,
+    BreakersDocument,
     ChangeDocument,
+    LimiterDocument,
     LimitsOrder,
     PauseOrder,
 )
 
 router = APIRouter(prefix="/v1/providers/{provider}", tags=["controls"])
+
+LOOK = needs("look", "part of provider")
+
+
+@router.get("/limits", openapi_extra=LOOK, summary="Show the limits")
+def get_limits(provider: ProviderName, caller: Caller) -> LimiterDocument:
+    """Return the limits in force, their use, and when the next permit is possible."""
+    return LimiterDocument.of_state(caller.providers.control(provider).state())
 
 
 @router.put("/limits", openapi_extra=needs("control", "provider"), summary="Set the limits")
@@ -40,6 +50,12 @@ def resume_provider(provider: ProviderName, order: BecauseOrder, caller: Caller)
     control = caller.providers.control(provider)
     changed = control.resume(actor=ACTOR, reason=order.reason)
     return ChangeDocument(changed=changed, holds_now=control.holds_now)
+
+
+@router.get("/breakers", openapi_extra=LOOK, summary="Show the breakers")
+def get_breakers(provider: ProviderName, caller: Caller) -> BreakersDocument:
+    """Return the circuit breaker of each endpoint, in the order of the configuration."""
+    return BreakersDocument(endpoints=caller.providers.breakers(provider).standings())
 
 
 @router.post("/breakers", openapi_extra=needs("control", "provider"), summary="Pin breakers")

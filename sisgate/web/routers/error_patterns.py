@@ -11,6 +11,7 @@ from sisgate.gateway import ErrorSummary
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
 from sisgate.web.schemas.error_patterns import (
+    HistoryOfPattern,
     PatternsDocument,
     ReopenErrorOrder,
     ResolveErrorOrder,
@@ -44,6 +45,17 @@ def list_errors(
 def get_error(pattern_id: PatternId, caller: Caller) -> ErrorSummary:
     """Return one pattern."""
     return caller.errors.get(pattern_id)
+
+
+@router.get(
+    "/{pattern_id}/history",
+    openapi_extra=needs("look", "anywhere"),
+    summary="Show how often a pattern came",
+)
+def get_error_history(pattern_id: PatternId, caller: Caller) -> HistoryOfPattern:
+    """Return how often it came in each ten minutes of the last day, without zeros."""
+    counts = caller.errors.history(pattern_id)
+    return HistoryOfPattern(counts={begin.isoformat(): n for begin, n in counts.items()})
 
 
 @router.post(

@@ -10,7 +10,7 @@ from sisgate.gateway import Gateway
 from sisgate.web.deps import Caller, Common
 from sisgate.web.identity import caller_of
 from sisgate.web.rights import OPEN, needs
-from sisgate.web.schemas.document import Document
+from sisgate.web.schemas.document import Document, Json
 
 router = APIRouter(tags=["health"])
 
@@ -21,6 +21,12 @@ class LiveDocument(Document):
     """The process answers."""
 
     status: Literal["live"] = "live"
+
+
+class MetricsDocument(Document):
+    """The samples of each metric: its labels and `value`, or what is known of a histogram."""
+
+    metrics: dict[str, list[Json]]
 
 
 class CheckDocument(Document):
@@ -82,3 +88,13 @@ async def get_ready(
 def get_metrics(caller: Caller) -> Response:
     """Return the metrics of the whole fleet as OpenMetrics text, as `sisgate metrics` does."""
     return Response(caller.fleet.openmetrics(), media_type=OPENMETRICS)
+
+
+@router.get(
+    "/v1/metrics",
+    openapi_extra=needs("look", "installation"),
+    summary="Show the fleet's metrics as JSON",
+)
+def list_metrics(caller: Caller) -> MetricsDocument:
+    """Return the same as JSON, as `sisgate metrics --json` does."""
+    return MetricsDocument(metrics=caller.fleet.metrics().as_dict())

@@ -21,8 +21,10 @@ from sisgate.web.schemas.jobs import (
     JobActionOrder,
     JobDocument,
     JobPage,
+    JobsDocument,
     PlanDocument,
     Resolution,
+    StatusesOrder,
     WaitsFor,
 )
 from sisgate.web.schemas.overview import (
@@ -83,6 +85,12 @@ def list_dead_letters(
     """Return jobs that were given up and not retried since, the oldest first."""
     letters = caller.jobs.dead(provider=provider, app=app, error=error, since=since, limit=limit)
     return DeadLetters(jobs=letters)
+
+
+@router.post("/jobs/statuses", openapi_extra=needs("look", "anywhere"), summary="Show some jobs")
+def list_statuses(order: StatusesOrder, caller: Caller) -> JobsDocument:
+    """Return the jobs with these ids that the caller may see."""
+    return JobsDocument(jobs=caller.jobs.statuses(order.ids))
 
 
 @router.get("/jobs/find", openapi_extra=needs("look", "anywhere"), summary="Find a job by its id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
@@ -19,6 +19,7 @@ from sisgate.web.schemas.admin import (
     RequeuedDocument,
     RetentionOrder,
     RetentionResults,
+    ScheduleDocument,
     SchedulesDocument,
 )
 from sisgate.web.schemas.jobs import BulkResult
@@ -34,9 +35,14 @@ CONTROL = needs("control", "installation")
 
 
 @router.get("/fleet", openapi_extra=needs("look", "anywhere"), summary="Show the fleet's processes")
-def get_fleet(caller: Caller) -> FleetDocument:
+def get_fleet(
+    caller: Caller,
+    provider: Annotated[
+        list[str] | None, Query(description="What stops jobs of these only. May be repeated.")
+    ] = None,
+) -> FleetDocument:
     """Return workers and beat by their heartbeats, and what keeps jobs from running."""
-    return FleetDocument.of(caller.fleet.liveness())
+    return FleetDocument.of(caller.fleet.liveness(provider))
 
 
 @router.get(
@@ -52,6 +58,16 @@ def list_schedules(caller: Caller) -> SchedulesDocument:
     """Return the schedules that the caller may see, by name."""
     schedules = caller.schedules.list()
     return SchedulesDocument(schedules=schedules)
+
+
+@router.get(
+    "/schedules/{name}",
+    openapi_extra=needs("look", "provider of schedule"),
+    summary="Show a schedule",
+)
+def get_schedule(name: str, caller: Caller) -> ScheduleDocument:
+    """Return one schedule, with the next start of each of its providers."""
+    return ScheduleDocument.of(caller.schedules.get(name))
 
 
 @router.post(

@@ -14,6 +14,7 @@ from sisgate.web.deps import Caller, ProviderName, ResourceName
 from sisgate.web.rights import needs
 from sisgate.web.schemas.jobs import PlanDocument
 from sisgate.web.schemas.providers import (
+    NamesDocument,
     ProviderDetails,
     ProvidersDocument,
     TransformOrder,
@@ -51,13 +52,21 @@ def list_providers(
 
 
 @router.get(
+    "/provider-names", openapi_extra=needs("look", "anywhere"), summary="List providers' names"
+)
+def list_provider_names(caller: Caller) -> NamesDocument:
+    """Return the names of the providers that the caller may see, without their state."""
+    return NamesDocument(names=list(caller.providers.names()))
+
+
+@router.get(
     "/providers/{provider}",
     openapi_extra=needs("look", "part of provider"),
     summary="Show a provider",
 )
 def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
     """Return a provider with its backlog by priority, expected starts, and why no call is made."""
-    overview = caller.providers.overview(provider).providers[0]
+    overview = caller.providers.overview(provider)
     try:
         hold, queue = caller.providers.hold(provider), caller.providers.queue(provider)
     except BrokerUnavailable:  # among the obstacles

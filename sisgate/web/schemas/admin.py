@@ -76,11 +76,15 @@ class ScheduleDocument(Document):
     provider: str | None
     where: dict[str, str] | None
     resources: list[str]
+    is_whole: Annotated[bool, Field(description="No resources are configured: it syncs all.")]
     when: str
     in_words: Annotated[str, Field(description="When, in words.")]
+    cron: str | None
+    window_seconds: float
     mode: str
     priority: str
     next_at: Moment | None
+    starts: Annotated[dict[str, Moment], Field(description="The next start of each provider.")]
     jobs: list[Json]
 
 
@@ -144,6 +148,7 @@ class RetentionDocument(Document):
 
     rule: str
     setting: str
+    keep_seconds: Annotated[float | None, Field(description="null: for ever")]
     before: Moment | None
     rows: dict[str, int]
     finished: bool

@@ -46,6 +46,13 @@ class SilenceOrder(OrderDocument):
     reason: Annotated[str | None, Field(max_length=500, description="For the audit log.")] = None
 
 
+class SentDocument(Document):
+    """Whether a message was sent, and why the last try of its channel failed."""
+
+    is_sent: bool
+    error: str | None
+
+
 class TestedDocument(Document):
     """A test message that a worker will send."""
 

@@ -11,6 +11,12 @@ from sisgate.web.schemas.document import Document, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
 
+class HistoryOfPattern(Document):
+    """How often a pattern came, by the beginning of each ten minutes."""
+
+    counts: dict[str, int]
+
+
 class PatternsDocument(Document):
     """Patterns of errors, the one that was seen last first."""
 

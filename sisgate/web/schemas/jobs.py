@@ -128,6 +128,18 @@ class ManySyncsResult(Document):
     syncs: list[SyncResultDocument]
 
 
+class StatusesOrder(OrderDocument):
+    """The ids of jobs."""
+
+    ids: Annotated[list[Annotated[str, Field(max_length=36)]], Field(max_length=500)]
+
+
+class JobsDocument(Document):
+    """Jobs, in the order that was asked for."""
+
+    jobs: list[JobDocument]
+
+
 class JobPage(Document):
     """The newest jobs first. `next` is the cursor of the next page, null at the end."""
 

@@ -12,11 +12,13 @@ from pydantic import Base64Bytes, BeforeValidator, Field
 from sisgate.gateway import (
     AbsentDataset,
     Hold,
+    LimiterState,
+    Overview,
     PriorityQueue,
-    ProviderOverview,
     TransformTrial,
     Usage,
 )
+from sisgate.gateway.overview import limiter_values
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 
 
@@ -121,40 +123,58 @@ class QueueDocument(Document):
     starts_at: Moment | None
 
 
-class ProviderDocument(Document):
-    """One provider. What only Redis knows is null or empty while it is away."""
+class LimiterDocument(Document):
+    """The limits in force and their use. What only Redis knows is null while it is away."""
 
-    name: str
-    kind: str
-    limits: Annotated[list[str], Field(description="As configured.")]
+    known: Annotated[bool, Field(description="False until the limiter knows its past.")]
     overridden: Annotated[bool, Field(description="Whether limits were set at run time.")]
     windows: Annotated[list[WindowDocument], Field(description="The limits in force.")]
-    burst: int | None
     in_flight: int | None
     factor: Annotated[float | None, Field(description="The adaptive factor of the pace.")]
     blocked_seconds: float | None
     block_reason: str | None
     paused_until: Annotated[str | None, Field(description="A time, or `until resumed`.")]
     next_permit_in_seconds: dict[str, float]
+    waiting_for: Annotated[dict[str, str], Field(description="Why the next permit must wait.")]
+
+    @classmethod
+    def of_state(cls, state: LimiterState) -> Self:
+        """Return the document of what a limiter knows."""
+        return cls(**limiter_values(state))
+
+
+class ProviderDocument(LimiterDocument):
+    """One provider. What only Redis knows is null or empty while it is away."""
+
+    name: str
+    kind: str
+    pool: str | None
+    limits: Annotated[list[str], Field(description="As configured.")]
+    burst: int | None
     waiting: Annotated[int | None, Field(description="Messages in its queue.")]
     held: Annotated[bool, Field(description="Whether no endpoint may be called.")]
     endpoints: list[EndpointPlace]
     breakers: Annotated[list[EndpointDocument], BeforeValidator(lambda known: known or ())]
     obstacles: list[Json]
+    workers: Annotated[list[str] | None, Field(description="Which serve it now.")]
     keys: Annotated[list[str] | None, Field(description="Slots with an active key.")]
     auth: str
     token_url: str | None
     base_path: str | None
     resources: list[str]
-    known: bool
     absent: list[AbsentDataset] | None = None
 
 
 class ProviderDetails(ProviderDocument):
-    """One provider, with why no call is made and what waits. Both are null while Redis is away."""
+    """One provider, with why no call is made and what waits. Both are null while Redis is away.
+
+    `unknown` says which parts of its state are, `periodic` what keeps periodic tasks from running.
+    """
 
     hold: ExplainedHold | None
     queue: list[QueueDocument] | None
+    unknown: list[str]
+    periodic: list[Json]
 
 
 class WindowShape(Document):
@@ -166,22 +186,30 @@ class WindowShape(Document):
 class ProvidersDocument(Document):
     """The providers that the caller may see; `unknown` says which parts of their state are.
 
-    `count` is of all that match, `pages` how many there are; both are null without a `page`.
+    `periodic` is what keeps periodic tasks from running. `count` is of all that match, `pages` how
+    many there are, `kinds` and `pools` of all; they are null without a `page`.
     """
 
     providers: list[ProviderDocument]
     unknown: list[str]
+    periodic: Annotated[list[Json], Field(default_factory=list)]
     count: int | None = None
     page: int | None = None
     pages: int | None = None
+    kinds: list[str] | None = None
+    pools: list[str] | None = None
 
 
 def details_of(
-    overview: ProviderOverview, hold: Hold | None, queue: Sequence[PriorityQueue] | None
+    overview: Overview, hold: Hold | None, queue: Sequence[PriorityQueue] | None
 ) -> ProviderDetails:
-    """Return everything about one provider."""
-    why = hold and {**asdict(hold), "explanation": hold.explanation(overview.name)}
-    return ProviderDetails(**overview.as_dict(), hold=why, queue=queue)
+    """Return everything about the one provider of an overview."""
+    (provider,) = overview.providers
+    why = hold and {**asdict(hold), "explanation": hold.explanation(provider.name)}
+    return ProviderDetails(
+        **provider.as_dict(), hold=why, queue=queue,
+        unknown=overview.unknown, periodic=overview.periodic,
+    )  # fmt: skip
 
 
 class UsagePage(Document):
@@ -227,6 +255,18 @@ class ChangeDocument(Document):
 
     changed: bool
     holds_now: bool
+
+
+class BreakersDocument(Document):
+    """The endpoints of a provider: breakers, and state in routing."""
+
+    endpoints: list[EndpointDocument]
+
+
+class NamesDocument(Document):
+    """The names of the providers that the caller may see."""
+
+    names: list[str]
 
 
 class BreakersChanged(ChangeDocument):

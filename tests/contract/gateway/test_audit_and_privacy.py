@@ -16,7 +16,7 @@ from sisgate.errors import (
 )
 from sisgate.gateway import AuditFilter
 from sisgate.gateway.audit import verify_signed
-from sisgate.quarantine import BadMessage, Quarantine
+from sisgate.quarantine import Quarantine
 from tests.contract.gateway.world import LIMITED, NAME, STUDENTS, World
 
 PATH = "/ims/oneroster/rostering/v1p2/students"
@@ -90,7 +90,7 @@ def test_messages_in_quarantine_are_read_returned_and_dropped(world: World) -> N
     text = b'{"id": 1, "task": "planted"}'
     kept = Quarantine(world.fleet.context.redis).put(text, "it is no task", "calls.urgent")
     (listed,) = quarantine.list()
-    message = listed.as_dict() if isinstance(listed, BadMessage) else listed
+    message = listed.as_dict()
     assert (message["id"], message["reason"]) == (kept, "it is no task")
     assert "planted" not in str(quarantine.show(kept)["outline"])
     assert quarantine.content(kept, actor="ana", reason="a test") == text

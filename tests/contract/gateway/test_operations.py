@@ -105,14 +105,14 @@ def test_the_configuration_has_versions(world: World) -> None:
     (change,) = plan.changes
     assert (plan.base, change.kind, change.subject) == (1, "change", f"providers.{NAME}")
     assert [(each.name, each.after) for each in change.settings] == [("limit", "5/h")]
-    assert configuration.apply(plan, actor="ana").version.number == 2  # type: ignore[arg-type]
+    assert configuration.apply(plan, actor="ana").version.number == 2
     with pytest.raises(ConfigurationConflict):
         configuration.apply(changed, actor="ana", based_on=1)
     assert not configuration.apply(changed, actor="ana").is_new
     (difference,) = configuration.diff(1, 2)
     assert difference == change == configuration.diff(1)[0]
     back = configuration.plan_rollback(1)
-    again = configuration.apply(back, actor="ana")  # type: ignore[arg-type]  # its own plan
+    again = configuration.apply(back, actor="ana")
     assert again.version.number == 3
     assert [each.number for each in configuration.history()] == [3, 2, 1]
     stored = configuration.show(2)

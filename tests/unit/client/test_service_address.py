@@ -8,7 +8,7 @@ import pytest
 
 from sisgate.client import HttpGateway
 from sisgate.errors import ConfigurationError
-from sisgate.settings.service import is_configured, service_address
+from sisgate.settings.service import service_address, service_url
 
 TOKEN = "sisgate_planted-token-4711"
 
@@ -22,7 +22,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_url_and_token_are_all_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The token may be in a file."""
     monkeypatch.setenv("SISGATE_URL", "https://sisgate.test/below/")
-    assert is_configured()
+    assert service_url()
     assert service_address().token is None
     monkeypatch.setenv("SISGATE_TOKEN_FILE", str(tmp_path / "token"))
     with pytest.raises(ConfigurationError, match="cannot be read"):
@@ -40,7 +40,7 @@ def test_url_and_token_are_all_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_without_an_address_the_variable_is_named() -> None:
     """So that the app's start ends with what to do."""
-    assert not is_configured()
+    assert service_url() is None
     with pytest.raises(ConfigurationError, match="SISGATE_URL"):
         HttpGateway.from_env()
 
