@@ -34,11 +34,8 @@ Json = Annotated[
 
 Url = Annotated[
     str | None,
-    typer.Option(
-        "--url", help="HTTP service to ask; with the token in SISGATE_TOKEN.",
-        rich_help_panel=PANEL,
-    ),
-]  # fmt: skip
+    typer.Option("--url", help="HTTP service to ask.", rich_help_panel=PANEL),
+]
 
 ELSEWHERE = {
     "status": " `sisgate dashboard`, `sisgate why` and `sisgate doctor` show the state.",

@@ -131,8 +131,8 @@ class HttpQuarantine:
 
     def show(self, message_id: str) -> dict[str, Any]:
         """Return a message with the outline of its content, which holds no values."""
-        document: dict[str, Any] = self._connection.get(message_path(message_id))
-        return document
+        document = self._connection.get(message_path(message_id))
+        return {**document, "at": moment(document["at"])}
 
     def content(
         self, message_id: str, *, actor: str | None = None, reason: str | None = None

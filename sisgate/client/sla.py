@@ -31,16 +31,15 @@ class KnownQuantiles:
 
 @dataclass(frozen=True)
 class MonthState:
-    """A month's report, in all and by the day; as `Report`. `values` are those of `as_dict()`."""
+    """A month's report, in all and by the day; as `Report`."""
 
     month: str
     level: ServiceLevel
     days: Sequence[Json]
-    values: Json
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the values, JSON-ready."""
-        return dict(self.values)
+        """Return it JSON-ready."""
+        return {"month": self.month, **self.level.as_dict(), "days": list(self.days)}
 
 
 class HttpServiceLevels:
@@ -61,7 +60,7 @@ class HttpServiceLevels:
         """Return a month's report, `"2026-10"`, the last whole month by default; in UTC."""
         found = self._connection.get(f"{sla_path(provider)}/month", {"month": month})
         level = _level({name: found[name] for name in found if name not in {"month", "days"}})
-        return MonthState(found["month"], level, found["days"], found)
+        return MonthState(found["month"], level, found["days"])
 
     def report(self, provider: str, month: str | None = None) -> str:
         """Return a month's report as a page of HTML to print; raises as `month`."""
