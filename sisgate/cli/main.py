@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.exceptions import TyperException
 
 from sisgate import __version__
@@ -137,11 +139,17 @@ def global_options(
     invocation.url, invocation.is_here = url, names_installation(context)
 
 
+@cache
+def _root() -> Any:
+    """Return the command with all its commands, which take a while to make."""
+    return typer.main.get_command(app)
+
+
 def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code, reporting every `SisgateError`."""
     output, invocation = Presenter(as_json="--json" in arguments), Invocation()
     try:
-        result = app(arguments, prog_name="sisgate", standalone_mode=False, obj=invocation)
+        result = _root().main(arguments, prog_name="sisgate", standalone_mode=False, obj=invocation)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ExitCode.OK
     except SisgateError as error:
