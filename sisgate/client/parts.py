@@ -73,9 +73,7 @@ class HttpParts:
     privacy: LazyPart[HttpPrivacy] = LazyPart("sisgate.client.privacy:HttpPrivacy", "_connection")
     """Retention, and erasing a person."""
 
-    audit: LazyPart[HttpAudit] = LazyPart(
-        "sisgate.client.audit:HttpAudit", "_connection", "_clock"
-    )
+    audit: LazyPart[HttpAudit] = LazyPart("sisgate.client.audit:HttpAudit", "_connection", "_clock")
     """The audit log: reading, verifying, exporting."""
 
     fleet: LazyPart[HttpFleet] = LazyPart("sisgate.client.operations:HttpFleet", "_connection")
