@@ -54,9 +54,7 @@ def list_silences(caller: Caller) -> SilencesDocument:
 )
 def add_silence(order: SilenceOrder, caller: Caller) -> Silence:
     """Send no messages of a rule or a provider until a time. Alerts go on."""
-    return caller.alerts.silence(
-        order.until, rule=order.rule, provider=order.provider, actor=ACTOR, reason=order.reason
-    )
+    return caller.alerts.silence(**dict(order), actor=ACTOR)
 
 
 @router.delete(
@@ -118,4 +116,4 @@ def get_alert(alert_id: AlertId, caller: Caller) -> AlertStatus:
 @router.post("/{alert_id}/ack", openapi_extra=CONTROL, summary="Acknowledge an alert")
 def acknowledge_alert(alert_id: AlertId, order: AcknowledgeOrder, caller: Caller) -> AlertStatus:
     """Note that somebody looks after it: no more messages until it has ended."""
-    return caller.alerts.ack(alert_id, actor=ACTOR, note=order.note)
+    return caller.alerts.ack(alert_id, **dict(order), actor=ACTOR)

@@ -25,9 +25,9 @@ from sisgate.web.schemas.configuration import (
     PurgedDocument,
     PurgeOrder,
     RemoveProviders,
-    RollbackOrder,
     StoredDocument,
 )
+from sisgate.web.schemas.providers import BecauseOrder
 
 router = APIRouter(prefix="/v1/configuration", tags=["configuration"])
 
@@ -78,9 +78,7 @@ def apply_configuration(order: ConfigurationOrder, caller: Caller) -> AppliedDoc
 
 
 @router.post("/versions/{number}/rollback", openapi_extra=ADMIN, summary="Apply an earlier version")
-def roll_back_configuration(
-    number: Number, order: RollbackOrder, caller: Caller
-) -> AppliedDocument:
+def roll_back_configuration(number: Number, order: BecauseOrder, caller: Caller) -> AppliedDocument:
     """Make the document of an earlier version a new one."""
     with _mistakes_of_the_caller():
         plan = caller.configuration.plan_rollback(number)

@@ -32,7 +32,7 @@ def get_limits(provider: ProviderName, caller: Caller) -> LimiterDocument:
 def set_limits(provider: ProviderName, order: LimitsOrder, caller: Caller) -> ChangeDocument:
     """Set the limits of the whole fleet, persistently; null restores the configured ones."""
     control = caller.providers.control(provider)
-    changed = control.set_limits(order.limits, actor=ACTOR, reason=order.reason)
+    changed = control.set_limits(**dict(order), actor=ACTOR)
     return ChangeDocument(changed=changed, holds_now=control.holds_now)
 
 
@@ -40,7 +40,7 @@ def set_limits(provider: ProviderName, order: LimitsOrder, caller: Caller) -> Ch
 def pause_provider(provider: ProviderName, order: PauseOrder, caller: Caller) -> ChangeDocument:
     """Stop calls until a time, or until somebody resumes. Work waits."""
     control = caller.providers.control(provider)
-    control.pause(order.until, actor=ACTOR, reason=order.reason)
+    control.pause(**dict(order), actor=ACTOR)
     return ChangeDocument(changed=True, holds_now=control.holds_now)
 
 
@@ -48,7 +48,7 @@ def pause_provider(provider: ProviderName, order: PauseOrder, caller: Caller) ->
 def resume_provider(provider: ProviderName, order: BecauseOrder, caller: Caller) -> ChangeDocument:
     """End a pause; `changed` is false if there was none."""
     control = caller.providers.control(provider)
-    changed = control.resume(actor=ACTOR, reason=order.reason)
+    changed = control.resume(**dict(order), actor=ACTOR)
     return ChangeDocument(changed=changed, holds_now=control.holds_now)
 
 

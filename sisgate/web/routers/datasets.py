@@ -25,9 +25,9 @@ from sisgate.web.schemas.datasets import (
     OpenRecordsOrder,
     RecordOrder,
     RestartedDocument,
-    RestartOrder,
     SyncedDatasets,
 )
+from sisgate.web.schemas.providers import BecauseOrder
 from sisgate.web.streams import JSON_LINES, json_lines
 
 router = APIRouter(prefix="/v1", tags=["datasets"])
@@ -123,7 +123,7 @@ def list_datasets(
     openapi_extra=needs("administer", "installation"),
     summary="Let all readers of changes start over",
 )
-def restart_feeds(order: RestartOrder, caller: Caller) -> RestartedDocument:
+def restart_feeds(order: BecauseOrder, caller: Caller) -> RestartedDocument:
     """After an older ledger was restored: every cursor is then too old (410)."""
     names = caller.datasets.begin_feeds_anew(actor=ACTOR, reason=order.reason or "")
     return RestartedDocument(datasets=list(names))
@@ -194,10 +194,7 @@ def browse_records(
     provider: ProviderName, resource: ResourceName, order: BrowseOrder, caller: Caller
 ) -> RecordPage:
     """Return records from an id on, without their data."""
-    return caller.datasets.browse(
-        provider, resource,
-        start=order.start, include_deleted=order.include_deleted, limit=order.limit,
-    )  # fmt: skip
+    return caller.datasets.browse(provider, resource, **dict(order))
 
 
 @router.post(
@@ -209,7 +206,7 @@ def get_record_history(
     provider: ProviderName, resource: ResourceName, order: RecordOrder, caller: Caller
 ) -> RecordHistory:
     """Return the newest updates and deletions of a record, without its data."""
-    return caller.datasets.history(provider, resource, order.sourced_id)
+    return caller.datasets.history(provider, resource, **dict(order))
 
 
 @router.post(f"{AT}/records/open", openapi_extra=needs("read", "dataset"), summary="Open records")
@@ -217,10 +214,7 @@ def open_records(
     provider: ProviderName, resource: ResourceName, order: OpenRecordsOrder, caller: Caller
 ) -> OpenedRecords:
     """Return records by their ids, leaving out unknown ones. The reader is audited."""
-    found = caller.datasets.open(
-        provider, resource, order.ids, purpose=order.purpose, request_id=order.request_id
-    )
-    return OpenedRecords(records=found)
+    return OpenedRecords(records=caller.datasets.open(provider, resource, **dict(order)))
 
 
 @router.get(

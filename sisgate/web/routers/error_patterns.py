@@ -13,9 +13,9 @@ from sisgate.web.rights import needs
 from sisgate.web.schemas.error_patterns import (
     HistoryOfPattern,
     PatternsDocument,
-    ReopenErrorOrder,
     ResolveErrorOrder,
 )
+from sisgate.web.schemas.providers import BecauseOrder
 
 router = APIRouter(prefix="/v1/errors", tags=["alerts"])
 
@@ -65,7 +65,7 @@ def get_error_history(pattern_id: PatternId, caller: Caller) -> HistoryOfPattern
 )
 def resolve_error(pattern_id: PatternId, order: ResolveErrorOrder, caller: Caller) -> ErrorSummary:
     """Mark a pattern as fixed, and in what. If it comes back, it is open again."""
-    return caller.errors.resolve(pattern_id, fixed_in=order.fixed_in, actor=ACTOR)
+    return caller.errors.resolve(pattern_id, **dict(order), actor=ACTOR)
 
 
 @router.post(
@@ -73,6 +73,6 @@ def resolve_error(pattern_id: PatternId, order: ResolveErrorOrder, caller: Calle
     openapi_extra=needs("control", "anywhere"),
     summary="Mark a pattern as not fixed",
 )
-def reopen_error(pattern_id: PatternId, order: ReopenErrorOrder, caller: Caller) -> ErrorSummary:
+def reopen_error(pattern_id: PatternId, order: BecauseOrder, caller: Caller) -> ErrorSummary:
     """Take back that a pattern is fixed; one that is open stays as it is."""
-    return caller.errors.reopen(pattern_id, reason=order.reason, actor=ACTOR)
+    return caller.errors.reopen(pattern_id, **dict(order), actor=ACTOR)

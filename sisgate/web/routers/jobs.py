@@ -18,7 +18,6 @@ from sisgate.web.schemas.jobs import (
     AnswerDocument,
     DeadLetters,
     FoundJob,
-    JobActionOrder,
     JobDocument,
     JobPage,
     JobsDocument,
@@ -34,6 +33,7 @@ from sisgate.web.schemas.overview import (
     DeletionsOrder,
     HeldSyncs,
 )
+from sisgate.web.schemas.providers import BecauseOrder
 from sisgate.web.streams import EVENTS, events_of
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -176,7 +176,7 @@ def list_held_syncs(caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] 
 )
 def list_deletions(job_id: JobId, order: DeletionsOrder, caller: Caller) -> HeldDeletions:
     """Return ids and times of the records, without their data. Another job is a conflict (409)."""
-    return caller.jobs.deletions(job_id, start=order.start, limit=order.limit)
+    return caller.jobs.deletions(job_id, **dict(order))
 
 
 BulkActionName = Annotated[Literal["retry", "cancel"], Path(description="What to do.")]
@@ -204,9 +204,7 @@ def act_on_jobs(action: BulkActionName, order: BulkRoundOrder, caller: Caller) -
 
     Jobs that have moved, or that the caller may not touch, are left as they are: the conflicts.
     """
-    return caller.jobs.run_bulk(
-        action, order.query, after=order.after, actor=ACTOR, reason=order.reason
-    )
+    return caller.jobs.run_bulk(action, **dict(order), actor=ACTOR)
 
 
 @router.get(
@@ -218,7 +216,7 @@ def get_wait(job_id: JobId, caller: Caller) -> WaitsFor:
 
 
 @router.post("/jobs/{job_id}/cancel", openapi_extra=needs("enqueue", "job"), summary="Cancel a job")
-def cancel_job(job_id: JobId, caller: Caller, order: JobActionOrder | None = None) -> JobDocument:
+def cancel_job(job_id: JobId, caller: Caller, order: BecauseOrder | None = None) -> JobDocument:
     """End a live job. Its calls in flight finish, and their responses are dropped."""
     reason = order.reason if order is not None else None
     return JobDocument.of(caller.jobs.cancel(job_id, actor=ACTOR, reason=reason))
@@ -231,7 +229,7 @@ def cancel_job(job_id: JobId, caller: Caller, order: JobActionOrder | None = Non
     summary="Retry a job",
 )
 def retry_job(
-    job_id: JobId, response: Response, caller: Caller, order: JobActionOrder | None = None
+    job_id: JobId, response: Response, caller: Caller, order: BecauseOrder | None = None
 ) -> AcceptedJob:
     """Enqueue a failed, expired or cancelled job as a new one; again, it returns the same one."""
     reason = order.reason if order is not None else None
@@ -247,5 +245,4 @@ def retry_job(
 )
 def resolve_job(job_id: JobId, order: Resolution, caller: Caller) -> JobDocument:
     """Settle it as `done`, `failed` or `retry`, which returns the job that retries it."""
-    status = caller.jobs.resolve(job_id, order.resolution, reason=order.reason, actor=ACTOR)
-    return JobDocument.of(status)
+    return JobDocument.of(caller.jobs.resolve(job_id, **dict(order), actor=ACTOR))

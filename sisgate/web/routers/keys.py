@@ -81,13 +81,9 @@ def get_key_usage(provider: ProviderName, caller: Caller) -> KeyUses:
 )
 def add_key(provider: ProviderName, order: KeyOrder, caller: Caller) -> KeyDocument:
     """Store a key and use it at once, or stage it for the next rotation."""
-    keys = caller.keys.of(provider)
-    store = keys.stage if order.stage else keys.add
-    info = store(
-        order.client_id, order.secret, slot=order.slot, expires_at=order.expires_at,
-        actor=ACTOR, reason=order.reason,
-    )  # fmt: skip
-    return KeyDocument.of(info)
+    keys, given = caller.keys.of(provider), dict(order)
+    store = keys.stage if given.pop("stage") else keys.add
+    return KeyDocument.of(store(**given, actor=ACTOR))
 
 
 @router.post(
@@ -99,14 +95,13 @@ def add_key(provider: ProviderName, order: KeyOrder, caller: Caller) -> KeyDocum
 )
 def rotate_keys(provider: ProviderName, order: SlotOrder, caller: Caller) -> None:
     """Begin a rotation with the staged key, or one from the provider's source."""
-    caller.keys.of(provider).rotate(slot=order.slot, actor=ACTOR, reason=order.reason)
+    caller.keys.of(provider).rotate(**dict(order), actor=ACTOR)
 
 
 @router.post(f"{AT}/rollback", openapi_extra=needs("keys", "provider"), summary="Undo a rotation")
 def roll_back_keys(provider: ProviderName, order: SlotOrder, caller: Caller) -> KeyDocument:
     """Undo the last rotation of a slot, and return the key that is then active."""
-    keys = caller.keys.of(provider)
-    return KeyDocument.of(keys.rollback(slot=order.slot, actor=ACTOR, reason=order.reason))
+    return KeyDocument.of(caller.keys.of(provider).rollback(**dict(order), actor=ACTOR))
 
 
 @router.post(
@@ -116,8 +111,7 @@ def promote_key(
     provider: ProviderName, key_id: KeyId, order: BecauseOrder, caller: Caller
 ) -> KeyDocument:
     """Make a staged or draining key active now."""
-    keys = caller.keys.of(provider)
-    return KeyDocument.of(keys.promote(key_id, actor=ACTOR, reason=order.reason))
+    return KeyDocument.of(caller.keys.of(provider).promote(key_id, **dict(order), actor=ACTOR))
 
 
 @router.post(
@@ -127,5 +121,4 @@ def revoke_key(
     provider: ProviderName, key_id: KeyId, order: BecauseOrder, caller: Caller
 ) -> KeyDocument:
     """Destroy a key's secret now. This cannot be undone."""
-    keys = caller.keys.of(provider)
-    return KeyDocument.of(keys.revoke(key_id, actor=ACTOR, reason=order.reason))
+    return KeyDocument.of(caller.keys.of(provider).revoke(key_id, **dict(order), actor=ACTOR))

@@ -25,34 +25,24 @@ ADMIN = needs("administer", "installation")
 @router.post("/erase", openapi_extra=ADMIN, summary="Erase a person")
 def erase_person(order: ErasureOrder, caller: Caller) -> ErasureDocument:
     """Erase a student or teacher from all tables, then search for what remains."""
-    report = caller.privacy.erase(
-        order.provider, order.sourced_id, actor=ACTOR, reason=order.reason or "",
-        resource=order.resource, suppress=order.suppress, dry_run=order.dry_run,
-    )  # fmt: skip
-    return ErasureDocument.of(report)
+    given = {**dict(order), "reason": order.reason or ""}
+    return ErasureDocument.of(caller.privacy.erase(**given, actor=ACTOR))
 
 
 @router.post("/lift", openapi_extra=ADMIN, summary="Let syncs store a person again")
 def lift_erasure(order: LiftOrder, caller: Caller) -> LiftedDocument:
     """End the suppression of an erased person; the next sync stores them again."""
-    lifted = caller.privacy.lift(
-        order.provider, order.sourced_id, actor=ACTOR, reason=order.reason, resource=order.resource
-    )
-    return LiftedDocument(lifted=lifted)
+    return LiftedDocument(lifted=caller.privacy.lift(**dict(order), actor=ACTOR))
 
 
 @router.post("/disclosures", openapi_extra=ADMIN, summary="Show who read a person's data")
 def find_disclosures(order: DisclosureOrder, caller: Caller) -> DisclosuresDocument:
     """Return who read records or responses with the person's data, when, and why."""
-    found = caller.audit.disclosures(
-        order.provider, order.sourced_id, actor=ACTOR, resource=order.resource,
-        since=order.since, until=order.until,
-    )  # fmt: skip
+    found = caller.audit.disclosures(**dict(order), actor=ACTOR)
     return DisclosuresDocument(disclosures=found)
 
 
 @router.post("/pseudonyms", openapi_extra=ADMIN, summary="Show a person's pseudonyms")
 def find_pseudonyms(order: PseudonymOrder, caller: Caller) -> PseudonymsDocument:
     """Return the subjects by which `/v1/audit/search` finds the person's events."""
-    found = caller.privacy.pseudonyms(order.provider, order.sourced_id)
-    return PseudonymsDocument(pseudonyms=list(found))
+    return PseudonymsDocument(pseudonyms=caller.privacy.pseudonyms(**dict(order)))

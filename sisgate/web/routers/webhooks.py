@@ -44,11 +44,7 @@ def list_webhooks(
 @router.post("", status_code=201, openapi_extra=OWN, summary="Create a webhook")
 def add_webhook(order: WebhookOrder, caller: Caller) -> WebhookDocument:
     """Create a webhook; its secret is in this answer only."""
-    hook = caller.webhooks.add(
-        order.url, order.events, providers=order.providers, every_app=order.every_app,
-        ordered=order.ordered, note=order.note, app=order.app, actor=ACTOR, reason=order.reason,
-    )  # fmt: skip
-    return WebhookDocument.of(hook)
+    return WebhookDocument.of(caller.webhooks.add(**dict(order), actor=ACTOR))
 
 
 @router.get("/{webhook_id}", openapi_extra=OWN, summary="Show a webhook")
@@ -60,12 +56,7 @@ def get_webhook(webhook_id: WebhookId, caller: Caller) -> WebhookDocument:
 @router.patch("/{webhook_id}", openapi_extra=OWN, summary="Change a webhook")
 def edit_webhook(webhook_id: WebhookId, order: WebhookChange, caller: Caller) -> WebhookDocument:
     """Change what is given; empty `providers` stand for all that the app may see."""
-    hook = caller.webhooks.edit(
-        webhook_id, url=order.url, poll=order.poll, events=order.events,
-        providers=order.providers, every_app=order.every_app, ordered=order.ordered,
-        note=order.note, actor=ACTOR, reason=order.reason,
-    )  # fmt: skip
-    return WebhookDocument.of(hook)
+    return WebhookDocument.of(caller.webhooks.edit(webhook_id, **dict(order), actor=ACTOR))
 
 
 @router.delete(
@@ -83,15 +74,13 @@ def remove_webhook(webhook_id: WebhookId, caller: Caller, reason: Because = None
 @router.post("/{webhook_id}/pause", openapi_extra=OWN, summary="Pause a webhook")
 def pause_webhook(webhook_id: WebhookId, order: BecauseOrder, caller: Caller) -> WebhookDocument:
     """Send nothing until it is resumed; events are kept."""
-    hook = caller.webhooks.pause(webhook_id, actor=ACTOR, reason=order.reason)
-    return WebhookDocument.of(hook)
+    return WebhookDocument.of(caller.webhooks.pause(webhook_id, **dict(order), actor=ACTOR))
 
 
 @router.post("/{webhook_id}/resume", openapi_extra=OWN, summary="Resume a webhook")
 def resume_webhook(webhook_id: WebhookId, order: BecauseOrder, caller: Caller) -> WebhookDocument:
     """Send again, also what was kept meanwhile."""
-    hook = caller.webhooks.resume(webhook_id, actor=ACTOR, reason=order.reason)
-    return WebhookDocument.of(hook)
+    return WebhookDocument.of(caller.webhooks.resume(webhook_id, **dict(order), actor=ACTOR))
 
 
 @router.post("/{webhook_id}/secret", openapi_extra=OWN, summary="Replace a webhook's secret")
@@ -139,7 +128,7 @@ def redeliver_events(
     webhook_id: WebhookId, order: RedeliveryOrder, caller: Caller
 ) -> RedeliveredDocument:
     """Send one event again, or all dead letters. They keep their ids."""
-    count = caller.webhooks.redeliver(webhook_id, order.number, actor=ACTOR, reason=order.reason)
+    count = caller.webhooks.redeliver(webhook_id, **dict(order), actor=ACTOR)
     return RedeliveredDocument(webhook=webhook_id, events=count)
 
 

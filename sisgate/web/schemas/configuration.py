@@ -34,12 +34,6 @@ class ConfigurationOrder(OrderDocument):
     reason: Reason = None
 
 
-class RollbackOrder(OrderDocument):
-    """Why an earlier version is applied again."""
-
-    reason: Reason = None
-
-
 class AddProvider(OrderDocument):
     """A new provider with its settings, as in sisgate.toml; names may be dotted."""
 

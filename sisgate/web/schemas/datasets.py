@@ -8,7 +8,6 @@ from pydantic import Field
 
 from sisgate.gateway import AbsentDataset, DatasetStatus, FeedConsumer
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
-from sisgate.web.schemas.providers import Reason
 
 
 class CountDocument(Document):
@@ -30,12 +29,6 @@ class DatasetsDocument(Document):
 
     roster: list[str]
     absent: list[AbsentDataset]
-
-
-class RestartOrder(OrderDocument):
-    """Why all readers of changes start over."""
-
-    reason: Reason = None
 
 
 class RestartedDocument(Document):

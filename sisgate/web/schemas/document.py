@@ -14,7 +14,7 @@ def _given(value: Any) -> Any:
 
 
 class OrderDocument(BaseModel):
-    """A body that a caller sends. An unknown name is a mistake."""
+    """A body that a caller sends, named as the gateway's arguments. Another name is a mistake."""
 
     model_config = ConfigDict(extra="forbid", validate_by_name=True, validate_by_alias=True)
 

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from sisgate.gateway import ErrorSummary
 from sisgate.web.schemas.document import Document, OrderDocument
-from sisgate.web.schemas.providers import Reason
 
 
 class HistoryOfPattern(Document):
@@ -27,9 +26,3 @@ class ResolveErrorOrder(OrderDocument):
     """Marks a pattern as fixed."""
 
     fixed_in: Annotated[str | None, Field(max_length=200)] = None
-
-
-class ReopenErrorOrder(OrderDocument):
-    """Takes back that a pattern is fixed."""
-
-    reason: Reason = None

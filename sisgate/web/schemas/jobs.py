@@ -11,7 +11,7 @@ from sisgate.domain.priorities import PriorityName
 from sisgate.domain.states import JobState
 from sisgate.gateway import Answer, Job, JobStatus
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
-from sisgate.web.schemas.providers import HoldDocument
+from sisgate.web.schemas.providers import BecauseOrder, HoldDocument
 
 OriginName = Literal["call", "shared", "stored"]
 
@@ -194,13 +194,7 @@ class WaitsFor(Document):
     wait: WaitDocument | None
 
 
-class JobActionOrder(OrderDocument):
-    """Why, for the audit log."""
-
-    reason: Annotated[str | None, Field(max_length=500)] = None
-
-
-class Resolution(JobActionOrder):
+class Resolution(BecauseOrder):
     """How a job of unknown outcome is settled."""
 
     resolution: Literal["done", "failed", "retry"]

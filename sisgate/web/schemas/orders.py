@@ -51,8 +51,7 @@ class SyncOrder(AnySyncOrder):
 
     def arguments(self, key: str | None) -> Json:
         """Return what the gateway takes, by name."""
-        own = {name: getattr(self, name) for name in SyncOrder.model_fields}
-        return own | {"idempotency_key": key}
+        return {**dict(self), "idempotency_key": key}
 
 
 class ManySyncsOrder(OrderDocument):
@@ -80,8 +79,7 @@ class ManySyncsOrder(OrderDocument):
 
     def arguments(self, key: str | None) -> Json:
         """Return what the gateway takes, by name."""
-        own = {name: getattr(self, name) for name in ManySyncsOrder.model_fields}
-        return own | {"idempotency_key": key}
+        return {**dict(self), "idempotency_key": key}
 
 
 class AnyRequestOrder(OrderDocument):
