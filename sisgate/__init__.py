@@ -11,11 +11,7 @@ if TYPE_CHECKING:  # a `__getattr__` here would hide misspelt names from type ch
     from sisgate.gateway import Answer, Gateway, Job, JobStatus, NewRequest, NewSync, Plan
 else:
     __getattr__ = names_from(
-        __name__,
-        dict.fromkeys(
-            ("Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan"),
-            "sisgate.gateway",
-        ),
+        __name__, {"sisgate.gateway": "Answer Gateway Job JobStatus NewRequest NewSync Plan"}
     )
 
 __all__ = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]

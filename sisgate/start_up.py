@@ -46,14 +46,15 @@ def gc_frozen_imports() -> Iterator[None]:
 def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
     """Return a `__getattr__` for a package that imports each name on first access (PEP 562).
 
-    `modules` gives the module of each name. Who imports one name, or a module of the package, then
+    `modules` gives the names of each module. Who imports one name, or a module of the package, then
     does not load all the others.
     """
+    places = {name: module for module, names in modules.items() for name in names.split()}
 
     def get(name: str) -> object:
-        if name not in modules:
+        if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(modules[name]), name)
+        value = getattr(import_module(places[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -15,11 +15,10 @@ else:
     __getattr__ = names_from(
         __name__,
         {
-            "load_settings": "sisgate.settings.load",
-            "Settings": "sisgate.settings.model",
-            "ProviderConfig": "sisgate.settings.provider",
-            "Endpoint": "sisgate.settings.provider_parts",
-            "PathRule": "sisgate.settings.provider_parts",
+            "sisgate.settings.load": "load_settings",
+            "sisgate.settings.model": "Settings",
+            "sisgate.settings.provider": "ProviderConfig",
+            "sisgate.settings.provider_parts": "Endpoint PathRule",
         },
     )
 

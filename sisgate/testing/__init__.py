@@ -16,9 +16,8 @@ else:
     __getattr__ = names_from(
         __name__,
         {
-            "GatewayDouble": "sisgate.testing.double",
-            "ProviderReply": "sisgate.testing.provider",
-            "SentRequest": "sisgate.testing.provider",
+            "sisgate.testing.double": "GatewayDouble",
+            "sisgate.testing.provider": "ProviderReply SentRequest",
         },
     )
 
