@@ -210,7 +210,8 @@ class Scene:
             reconciler.reconcile(self.runtime)
         except DatabaseUnavailable:
             return 0
-        date_reconcile(self.gateway)
+        with suppress(BrokerUnavailable):  # then it is not known either
+            date_reconcile(self.gateway)
         made = 0
         for name in districts or DISTRICTS:
             config = self.config(name)

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from sqlalchemy.orm import Session
+
 from sisgate.domain.links import Link, link_of
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -121,10 +123,13 @@ class ProviderReader:
         found = {name: self._provider(name) for name in names}
         # Of thousands most are idle: what their limiters and breakers say hurts nobody.
         at_work = [
-            self._with_calls(each)
+            each
             for each in found.values()
             if each.name in self._configs and (self._is_alone or self._is_at_work(each))
         ]
+        # One transaction for all: to begin and to end one takes as long as to read.
+        with suppress(DatabaseUnavailable), self._core.database.read() as session:
+            at_work = [self._with_calls(each, session) for each in at_work]
         with suppress(BrokerUnavailable):
             at_work = self._with_redis(at_work)
         return list((found | {each.name: each for each in at_work}).values())
@@ -177,23 +182,19 @@ class ProviderReader:
             limits_set=_by_hand(control, "limits", None) if control.windows else None,
         )
 
-    def _with_calls(self, facts: ProviderFacts) -> ProviderFacts:
+    def _with_calls(self, facts: ProviderFacts, session: Session) -> ProviderFacts:
         name, since = facts.name, self._now - RECENT
         longest = max((rate.period_seconds for rate in facts.configured), default=RECENT_SECONDS)
-        try:
-            with self._core.database.read() as session:
-                ended = recent_work.ended_attempts(session, name, since)
-                errors = recent_work.errors_of_waiting(session, name) if facts.waiting else []
-                window = self._now - timedelta(seconds=longest)
-                # Who called is asked where calls wait, what is usual where some take long.
-                is_asked = self._is_alone or facts.waiting
-                usage = recent_work.calls_by_app(session, name, window) if is_asked else []
-                recent = _timed(ended)
-                usual = []
-                if may_be_slow(recent, facts.running_seconds):
-                    usual = _timed(recent_work.ended_attempts(session, name, None, since))
-        except DatabaseUnavailable:
-            return facts
+        ended = recent_work.ended_attempts(session, name, since)
+        errors = recent_work.errors_of_waiting(session, name) if facts.waiting else []
+        window = self._now - timedelta(seconds=longest)
+        # Who called is asked where calls wait, what is usual where some take long.
+        is_asked = self._is_alone or facts.waiting
+        usage = recent_work.calls_by_app(session, name, window) if is_asked else []
+        recent = _timed(ended)
+        usual = []
+        if may_be_slow(recent, facts.running_seconds):
+            usual = _timed(recent_work.ended_attempts(session, name, None, since))
         errors += self._ledger.failed.get(name, [])
         sums: defaultdict[str, int] = defaultdict(int)
         for each in usage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.redis.client import RedisClient
@@ -34,8 +35,13 @@ def list_key(queue: str, priority: int) -> str:
     >>> list_key("powerschool", 0), list_key("powerschool", 4).encode()
     ('powerschool', b'powerschool\x06\x163')
     """
+    return queue + _ending(priority)
+
+
+@cache
+def _ending(priority: int) -> str:
     step = PRIORITY_STEPS[max(0, bisect(PRIORITY_STEPS, priority) - 1)]
-    return f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue
+    return f"{PRIORITY_SEPARATOR}{step}" if step else ""
 
 
 def list_lengths(
