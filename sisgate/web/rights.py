@@ -21,9 +21,10 @@ Where = Literal[
 """`anywhere`: the role suffices. `part of provider`: a scope inside of it suffices."""
 
 
-def needs(action: str, where: Where) -> dict[str, Any]:
-    """Return the extension of an operation in OpenAPI that says what it needs."""
-    return {"x-sisgate-action": action, "x-sisgate-where": where}
+def operation(action: str, where: Where, summary: str) -> dict[str, Any]:
+    """Return what a route says of its operation: the right that it needs, and its summary."""
+    needed = {"x-sisgate-action": action, "x-sisgate-where": where}
+    return {"openapi_extra": needed, "summary": summary}
 
 
 OPEN: dict[str, Any] = {"x-sisgate-action": "open", "security": []}

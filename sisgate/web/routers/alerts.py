@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
 from sisgate.gateway import AlertStatus, Silence
 from sisgate.web.deps import ACTOR, Because, Caller
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.alerts import (
     AcknowledgeOrder,
     AlertsDocument,
@@ -23,11 +24,11 @@ from sisgate.web.schemas.alerts import (
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
 
 AlertId = Annotated[str, Path(description="The id of an alert, or its beginning.", max_length=20)]
-LOOK = needs("look", "anywhere")
-CONTROL = needs("control", "anywhere")
+LOOK = partial(operation, "look", "anywhere")
+CONTROL = partial(operation, "control", "anywhere")
 
 
-@router.get("", openapi_extra=LOOK, summary="List alerts")
+@router.get("", **LOOK("List alerts"))
 def list_alerts(
     caller: Caller,
     state: Annotated[list[StateName] | None, Query(description="Default: not resolved.")] = None,
@@ -39,30 +40,21 @@ def list_alerts(
     return AlertsDocument(alerts=found)
 
 
-@router.get("/silences", openapi_extra=LOOK, summary="List silences")
+@router.get("/silences", **LOOK("List silences"))
 def list_silences(caller: Caller) -> SilencesDocument:
     """Return the silences in force, the first to end first."""
     found = caller.alerts.silences()
     return SilencesDocument(silences=found)
 
 
-@router.post(
-    "/silences",
-    status_code=201,
-    openapi_extra=needs("control", "provider"),
-    summary="Silence alerts",
-)
+@router.post("/silences", status_code=201, **operation("control", "provider", "Silence alerts"))
 def add_silence(order: SilenceOrder, caller: Caller) -> Silence:
     """Send no messages of a rule or a provider until a time. Alerts go on."""
     return caller.alerts.silence(**dict(order), actor=ACTOR)
 
 
 @router.delete(
-    "/silences/{silence_id}",
-    status_code=204,
-    response_class=Response,
-    openapi_extra=CONTROL,
-    summary="End a silence",
+    "/silences/{silence_id}", status_code=204, response_class=Response, **CONTROL("End a silence")
 )
 def remove_silence(
     silence_id: Annotated[str, Path(description="The id of a silence.", max_length=20)],
@@ -73,7 +65,7 @@ def remove_silence(
     caller.alerts.unsilence(silence_id, actor=ACTOR, reason=reason)
 
 
-@router.get("/channels", openapi_extra=needs("control", "installation"), summary="List channels")
+@router.get("/channels", **operation("control", "installation", "List channels"))
 def list_channels(caller: Caller) -> ChannelsDocument:
     """Return the channels without their URLs, and what waits to be sent."""
     return ChannelsDocument(channels=caller.alerts.channels())
@@ -82,8 +74,7 @@ def list_channels(caller: Caller) -> ChannelsDocument:
 @router.post(
     "/channels/{channel}/test",
     status_code=202,
-    openapi_extra=needs("control", "installation"),
-    summary="Test a channel",
+    **operation("control", "installation", "Test a channel"),
 )
 def test_channel(
     channel: Annotated[str, Path(description="The name of a channel.", max_length=63)],
@@ -94,9 +85,7 @@ def test_channel(
 
 
 @router.get(
-    "/messages/{number}",
-    openapi_extra=needs("control", "installation"),
-    summary="Show whether a message was sent",
+    "/messages/{number}", **operation("control", "installation", "Show whether a message was sent")
 )
 def get_message_sent(
     number: Annotated[int, Path(description="As testing a channel returns it.", ge=1, le=2**62)],
@@ -107,13 +96,13 @@ def get_message_sent(
     return SentDocument(is_sent=is_sent, error=error)
 
 
-@router.get("/{alert_id}", openapi_extra=LOOK, summary="Show an alert")
+@router.get("/{alert_id}", **LOOK("Show an alert"))
 def get_alert(alert_id: AlertId, caller: Caller) -> AlertStatus:
     """Return one alert."""
     return caller.alerts.get(alert_id)
 
 
-@router.post("/{alert_id}/ack", openapi_extra=CONTROL, summary="Acknowledge an alert")
+@router.post("/{alert_id}/ack", **CONTROL("Acknowledge an alert"))
 def acknowledge_alert(alert_id: AlertId, order: AcknowledgeOrder, caller: Caller) -> AlertStatus:
     """Note that somebody looks after it: no more messages until it has ended."""
     return caller.alerts.ack(alert_id, **dict(order), actor=ACTOR)

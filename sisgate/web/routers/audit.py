@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -10,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from sisgate.gateway import AuditEvent, AuditFilter
 from sisgate.web.deps import Caller
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.audit import (
     EventDocument,
     EventsDocument,
@@ -23,7 +24,7 @@ from sisgate.web.streams import JSON_LINES, json_lines, text_lines
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
-ADMIN = needs("administer", "installation")
+ADMIN = partial(operation, "administer", "installation")
 
 
 async def _filter(
@@ -45,7 +46,7 @@ async def _filter(
 Wanted = Annotated[AuditFilter, Depends(_filter)]
 
 
-@router.get("/events", openapi_extra=ADMIN, summary="Show the newest audit events")
+@router.get("/events", **ADMIN("Show the newest audit events"))
 def list_events(
     caller: Caller, wanted: Wanted, limit: Annotated[int, Query(ge=1, le=1000)] = 50
 ) -> EventsDocument:
@@ -56,10 +57,9 @@ def list_events(
 
 @router.get(
     "/search",
-    openapi_extra=ADMIN,
     responses={200: {"content": {JSON_LINES: {}}, "description": "One event a line."}},
     response_class=Response,
-    summary="Stream audit events",
+    **ADMIN("Stream audit events"),
 )
 async def search_events(caller: Caller, wanted: Wanted) -> Response:
     """Stream all events that match, oldest first."""
@@ -67,7 +67,7 @@ async def search_events(caller: Caller, wanted: Wanted) -> Response:
     return await json_lines(events, _event, {})
 
 
-@router.post("/verify", openapi_extra=ADMIN, summary="Verify the audit log")
+@router.post("/verify", **ADMIN("Verify the audit log"))
 def verify_audit_log(caller: Caller) -> VerificationDocument:
     """Check every event, seal and link, and the end of the log against the configured heads."""
     return VerificationDocument.of(caller.audit.verify())
@@ -75,10 +75,9 @@ def verify_audit_log(caller: Caller) -> VerificationDocument:
 
 @router.post(
     "/export",
-    openapi_extra=ADMIN,
     responses={200: {"content": {JSON_LINES: {}}, "description": "The signed log."}},
     response_class=Response,
-    summary="Export the audit log",
+    **ADMIN("Export the audit log"),
 )
 async def export_audit_log(caller: Caller) -> Response:
     """Seal new events, then stream the whole log with its seals, head and signature.
@@ -88,19 +87,19 @@ async def export_audit_log(caller: Caller) -> Response:
     return await text_lines(await run_in_threadpool(caller.audit.export))
 
 
-@router.post("/seal", openapi_extra=ADMIN, summary="Seal new events")
+@router.post("/seal", **ADMIN("Seal new events"))
 def seal_audit_log(caller: Caller) -> SealedDocument:
     """Seal new events now; workers do so every second."""
     return SealedDocument(seal=caller.audit.seal())
 
 
-@router.get("/head", openapi_extra=ADMIN, summary="Show the head of the audit log")
+@router.get("/head", **ADMIN("Show the head of the audit log"))
 def get_audit_head(caller: Caller) -> NewestHeadDocument:
     """Return the signed head of the newest seal, to keep on another system."""
     return NewestHeadDocument(head=caller.audit.head())
 
 
-@router.get("/public-keys", openapi_extra=ADMIN, summary="Show the public audit keys")
+@router.get("/public-keys", **ADMIN("Show the public audit keys"))
 def list_public_keys(caller: Caller) -> PublicKeysDocument:
     """Return what an auditor needs to verify an export."""
     return PublicKeysDocument(keys=caller.audit.public_keys())

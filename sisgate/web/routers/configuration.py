@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Path, Query
 from sisgate.errors import ConfigurationError, UsageError
 from sisgate.gateway import ConfigurationPlan, Gateway
 from sisgate.web.deps import ACTOR, Caller
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.configuration import (
     AddProvider,
     AppliedDocument,
@@ -32,17 +33,17 @@ from sisgate.web.schemas.providers import BecauseOrder
 router = APIRouter(prefix="/v1/configuration", tags=["configuration"])
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The number of a version.")]
-LOOK = needs("look", "installation")
-ADMIN = needs("administer", "installation")
+LOOK = partial(operation, "look", "installation")
+ADMIN = partial(operation, "administer", "installation")
 
 
-@router.get("", openapi_extra=LOOK, summary="Show the configuration in force")
+@router.get("", **LOOK("Show the configuration in force"))
 def get_configuration(caller: Caller) -> StoredDocument:
     """Return the newest version with its document; 404 as long as there is none."""
     return StoredDocument.of(caller.configuration.show())
 
 
-@router.get("/versions", openapi_extra=LOOK, summary="List versions")
+@router.get("/versions", **LOOK("List versions"))
 def list_versions(
     caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> HistoryDocument:
@@ -51,20 +52,20 @@ def list_versions(
     return HistoryDocument(versions=versions)
 
 
-@router.get("/versions/{number}", openapi_extra=LOOK, summary="Show a version")
+@router.get("/versions/{number}", **LOOK("Show a version"))
 def get_version(number: Number, caller: Caller) -> StoredDocument:
     """Return a version with its document."""
     return StoredDocument.of(caller.configuration.show(number))
 
 
-@router.post("/diff", openapi_extra=LOOK, summary="Check a configuration, and what it would change")
+@router.post("/diff", **LOOK("Check a configuration, and what it would change"))
 def diff_configuration(order: ConfigurationOrder, caller: Caller) -> PlannedDocument:
     """Check a document and return what applying it would change. Changes nothing."""
     with _mistakes_of_the_caller():
         return PlannedDocument.of(caller.configuration.plan_change(order.document))
 
 
-@router.put("", openapi_extra=ADMIN, summary="Apply a configuration")
+@router.put("", **ADMIN("Apply a configuration"))
 def apply_configuration(order: ConfigurationOrder, caller: Caller) -> AppliedDocument:
     """Make a document the version in force; every process follows within a second.
 
@@ -77,7 +78,7 @@ def apply_configuration(order: ConfigurationOrder, caller: Caller) -> AppliedDoc
     return AppliedDocument.of(applied)
 
 
-@router.post("/versions/{number}/rollback", openapi_extra=ADMIN, summary="Apply an earlier version")
+@router.post("/versions/{number}/rollback", **ADMIN("Apply an earlier version"))
 def roll_back_configuration(number: Number, order: BecauseOrder, caller: Caller) -> AppliedDocument:
     """Make the document of an earlier version a new one."""
     with _mistakes_of_the_caller():
@@ -86,7 +87,7 @@ def roll_back_configuration(number: Number, order: BecauseOrder, caller: Caller)
     return AppliedDocument.of(applied)
 
 
-@router.get("/versions/{number}/differences", openapi_extra=LOOK, summary="Compare two versions")
+@router.get("/versions/{number}/differences", **LOOK("Compare two versions"))
 def compare_versions(
     number: Number,
     caller: Caller,
@@ -99,7 +100,7 @@ def compare_versions(
     return DifferencesDocument(changes=changes)
 
 
-@router.post("/edits/plan", openapi_extra=LOOK, summary="Show what a change would do")
+@router.post("/edits/plan", **LOOK("Show what a change would do"))
 def plan_edit(order: EditOrder, caller: Caller) -> PlannedEditDocument:
     """Check a change of providers and return what it would do. Changes nothing."""
     with _mistakes_of_the_caller():
@@ -107,7 +108,7 @@ def plan_edit(order: EditOrder, caller: Caller) -> PlannedEditDocument:
         return PlannedEditDocument(**plan.as_dict(), document=plan.document)
 
 
-@router.post("/edits", openapi_extra=ADMIN, summary="Change providers")
+@router.post("/edits", **ADMIN("Change providers"))
 def apply_edit(order: EditOrder, caller: Caller) -> AppliedDocument:
     """Add, edit or remove providers, or rename an endpoint, without the rest of the document."""
     with _mistakes_of_the_caller():
@@ -116,7 +117,7 @@ def apply_edit(order: EditOrder, caller: Caller) -> AppliedDocument:
     return AppliedDocument.of(applied)
 
 
-@router.post("/purge", openapi_extra=ADMIN, summary="Delete a removed provider's data")
+@router.post("/purge", **ADMIN("Delete a removed provider's data"))
 def purge_provider(order: PurgeOrder, caller: Caller) -> PurgedDocument:
     """Delete records, changes and responses that a removed provider left, or count them."""
     configuration = caller.configuration

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from sisgate.gateway import Feed, Gateway, RecordHistory, RecordPage, StoredChange, StoredRecord
 from sisgate.web.deps import ACTOR, Caller, ProviderName, Purpose, RequestId, ResourceName
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.datasets import (
     BrowseOrder,
     CountDocument,
@@ -87,9 +87,7 @@ async def _reading(
 Reading = Annotated[_Reading, Depends(_reading)]
 
 
-@router.get(
-    "/datasets", openapi_extra=needs("look", "anywhere"), summary="List what was synced, and when"
-)
+@router.get("/datasets", **operation("look", "anywhere", "List what was synced, and when"))
 def list_synced_datasets(
     caller: Caller,
     provider: str | None = None,
@@ -108,7 +106,7 @@ def list_synced_datasets(
     return SyncedDatasets(datasets=found)
 
 
-@router.get(ALL, openapi_extra=needs("look", "part of provider"), summary="List datasets")
+@router.get(ALL, **operation("look", "part of provider", "List datasets"))
 def list_datasets(
     provider: ProviderName, caller: Caller, with_absent: bool = False
 ) -> DatasetsDocument:
@@ -120,8 +118,7 @@ def list_datasets(
 
 @router.post(
     "/feeds/restart",
-    openapi_extra=needs("administer", "installation"),
-    summary="Let all readers of changes start over",
+    **operation("administer", "installation", "Let all readers of changes start over"),
 )
 def restart_feeds(order: BecauseOrder, caller: Caller) -> RestartedDocument:
     """After an older ledger was restored: every cursor is then too old (410)."""
@@ -129,9 +126,7 @@ def restart_feeds(order: BecauseOrder, caller: Caller) -> RestartedDocument:
     return RestartedDocument(datasets=list(names))
 
 
-@router.get(
-    "/feeds/consumers", openapi_extra=needs("look", "anywhere"), summary="List who reads changes"
-)
+@router.get("/feeds/consumers", **operation("look", "anywhere", "List who reads changes"))
 def list_consumers(
     caller: Caller, provider: str | None = None, resource: str | None = None
 ) -> FeedConsumers:
@@ -140,9 +135,7 @@ def list_consumers(
     return FeedConsumers(consumers=found)
 
 
-@router.get(
-    f"{AT}/feed", openapi_extra=needs("look", "dataset"), summary="Show a feed without records"
-)
+@router.get(f"{AT}/feed", **operation("look", "dataset", "Show a feed without records"))
 def get_feed(
     provider: ProviderName,
     resource: ResourceName,
@@ -154,18 +147,14 @@ def get_feed(
     return caller.datasets.feed(provider, resource, before=before, limit=limit)
 
 
-@router.get(
-    f"{AT}/count", openapi_extra=needs("look", "dataset"), summary="Count a dataset's records"
-)
+@router.get(f"{AT}/count", **operation("look", "dataset", "Count a dataset's records"))
 def count_records(provider: ProviderName, resource: ResourceName, caller: Caller) -> CountDocument:
     """Return the number of records, without deleted ones."""
     count = caller.datasets.count(provider, resource)
     return CountDocument(provider=provider, resource=resource, records=count)
 
 
-@router.get(
-    f"{AT}/cursor", openapi_extra=needs("read", "dataset"), summary="Show the newest change"
-)
+@router.get(f"{AT}/cursor", **operation("read", "dataset", "Show the newest change"))
 def get_cursor(provider: ProviderName, resource: ResourceName, caller: Caller) -> CursorDocument:
     """Return the number of the newest change, 0 before the first.
 
@@ -176,10 +165,9 @@ def get_cursor(provider: ProviderName, resource: ResourceName, caller: Caller) -
 
 @router.get(
     f"{AT}/records",
-    openapi_extra=needs("read", "dataset"),
     responses=_LINES,
     response_class=Response,
-    summary="Stream a dataset's records",
+    **operation("read", "dataset", "Stream a dataset's records"),
 )
 async def list_records(reading: Reading, include_deleted: bool = False) -> Response:
     """Stream the records in order of `sourcedId`, as OneRoster 1.2. The reader is audited."""
@@ -187,9 +175,7 @@ async def list_records(reading: Reading, include_deleted: bool = False) -> Respo
     return await reading.stream("all" if include_deleted else "live", read, _record)
 
 
-@router.post(
-    f"{AT}/records/browse", openapi_extra=needs("look", "dataset"), summary="List ids of records"
-)
+@router.post(f"{AT}/records/browse", **operation("look", "dataset", "List ids of records"))
 def browse_records(
     provider: ProviderName, resource: ResourceName, order: BrowseOrder, caller: Caller
 ) -> RecordPage:
@@ -198,9 +184,7 @@ def browse_records(
 
 
 @router.post(
-    f"{AT}/records/history",
-    openapi_extra=needs("look", "dataset"),
-    summary="Tell what became of a record",
+    f"{AT}/records/history", **operation("look", "dataset", "Tell what became of a record")
 )
 def get_record_history(
     provider: ProviderName, resource: ResourceName, order: RecordOrder, caller: Caller
@@ -209,7 +193,7 @@ def get_record_history(
     return caller.datasets.history(provider, resource, **dict(order))
 
 
-@router.post(f"{AT}/records/open", openapi_extra=needs("read", "dataset"), summary="Open records")
+@router.post(f"{AT}/records/open", **operation("read", "dataset", "Open records"))
 def open_records(
     provider: ProviderName, resource: ResourceName, order: OpenRecordsOrder, caller: Caller
 ) -> OpenedRecords:
@@ -219,10 +203,9 @@ def open_records(
 
 @router.get(
     f"{AT}/changes",
-    openapi_extra=needs("read", "dataset"),
     responses=_LINES,
     response_class=Response,
-    summary="Stream a dataset's changes",
+    **operation("read", "dataset", "Stream a dataset's changes"),
 )
 async def list_changes(
     reading: Reading,

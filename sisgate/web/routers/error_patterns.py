@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 
 from sisgate.gateway import ErrorSummary
 from sisgate.web.deps import ACTOR, Caller
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.error_patterns import (
     HistoryOfPattern,
     PatternsDocument,
@@ -24,7 +24,7 @@ PatternId = Annotated[
 ]
 
 
-@router.get("", openapi_extra=needs("look", "anywhere"), summary="List patterns of errors")
+@router.get("", **operation("look", "anywhere", "List patterns of errors"))
 def list_errors(
     caller: Caller,
     state: Annotated[list[Literal["open", "resolved"]] | None, Query()] = None,
@@ -39,18 +39,14 @@ def list_errors(
     return PatternsDocument(errors=found)
 
 
-@router.get(
-    "/{pattern_id}", openapi_extra=needs("look", "anywhere"), summary="Show a pattern of errors"
-)
+@router.get("/{pattern_id}", **operation("look", "anywhere", "Show a pattern of errors"))
 def get_error(pattern_id: PatternId, caller: Caller) -> ErrorSummary:
     """Return one pattern."""
     return caller.errors.get(pattern_id)
 
 
 @router.get(
-    "/{pattern_id}/history",
-    openapi_extra=needs("look", "anywhere"),
-    summary="Show how often a pattern came",
+    "/{pattern_id}/history", **operation("look", "anywhere", "Show how often a pattern came")
 )
 def get_error_history(pattern_id: PatternId, caller: Caller) -> HistoryOfPattern:
     """Return how often it came in each ten minutes of the last day, without zeros."""
@@ -58,20 +54,14 @@ def get_error_history(pattern_id: PatternId, caller: Caller) -> HistoryOfPattern
     return HistoryOfPattern(counts={begin.isoformat(): n for begin, n in counts.items()})
 
 
-@router.post(
-    "/{pattern_id}/resolve",
-    openapi_extra=needs("control", "anywhere"),
-    summary="Mark a pattern as fixed",
-)
+@router.post("/{pattern_id}/resolve", **operation("control", "anywhere", "Mark a pattern as fixed"))
 def resolve_error(pattern_id: PatternId, order: ResolveErrorOrder, caller: Caller) -> ErrorSummary:
     """Mark a pattern as fixed, and in what. If it comes back, it is open again."""
     return caller.errors.resolve(pattern_id, **dict(order), actor=ACTOR)
 
 
 @router.post(
-    "/{pattern_id}/reopen",
-    openapi_extra=needs("control", "anywhere"),
-    summary="Mark a pattern as not fixed",
+    "/{pattern_id}/reopen", **operation("control", "anywhere", "Mark a pattern as not fixed")
 )
 def reopen_error(pattern_id: PatternId, order: BecauseOrder, caller: Caller) -> ErrorSummary:
     """Take back that a pattern is fixed; one that is open stays as it is."""

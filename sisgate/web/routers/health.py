@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from sisgate.gateway import Gateway
 from sisgate.web.deps import Caller, Common
 from sisgate.web.identity import caller_of
-from sisgate.web.rights import OPEN, needs
+from sisgate.web.rights import OPEN, operation
 from sisgate.web.schemas.document import Document, Json
 
 router = APIRouter(tags=["health"])
@@ -80,21 +80,16 @@ async def get_ready(
 
 @router.get(
     "/metrics",
-    openapi_extra=needs("look", "installation"),
     responses={200: {"content": {"application/openmetrics-text": {}}}},
     response_class=Response,
-    summary="Show the fleet's metrics",
+    **operation("look", "installation", "Show the fleet's metrics"),
 )
 def get_metrics(caller: Caller) -> Response:
     """Return the metrics of the whole fleet as OpenMetrics text, as `sisgate metrics` does."""
     return Response(caller.fleet.openmetrics(), media_type=OPENMETRICS)
 
 
-@router.get(
-    "/v1/metrics",
-    openapi_extra=needs("look", "installation"),
-    summary="Show the fleet's metrics as JSON",
-)
+@router.get("/v1/metrics", **operation("look", "installation", "Show the fleet's metrics as JSON"))
 def list_metrics(caller: Caller) -> MetricsDocument:
     """Return the same as JSON, as `sisgate metrics --json` does."""
     return MetricsDocument(metrics=caller.fleet.metrics().as_dict())

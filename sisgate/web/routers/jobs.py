@@ -12,7 +12,7 @@ from sisgate.errors import UsageError
 from sisgate.gateway import BulkOutcome, HeldDeletions, Timeline
 from sisgate.gateway.answer import RequestTarget
 from sisgate.web.deps import ACTOR, Caller, Common, End, JobId, Purpose
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.jobs import (
     AcceptedJob,
     AnswerDocument,
@@ -39,7 +39,7 @@ from sisgate.web.streams import EVENTS, events_of
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
 
-@router.get("/jobs", openapi_extra=needs("look", "anywhere"), summary="List jobs, newest first")
+@router.get("/jobs", **operation("look", "anywhere", "List jobs, newest first"))
 def list_jobs(
     caller: Caller,
     state: Annotated[list[JobState] | None, Query(description="May be repeated.")] = None,
@@ -71,9 +71,7 @@ def list_jobs(
     return JobPage(jobs=page, next=following)
 
 
-@router.get(
-    "/dead-letters", openapi_extra=needs("look", "anywhere"), summary="List jobs that were given up"
-)
+@router.get("/dead-letters", **operation("look", "anywhere", "List jobs that were given up"))
 def list_dead_letters(
     caller: Caller,
     provider: str | None = None,
@@ -87,13 +85,13 @@ def list_dead_letters(
     return DeadLetters(jobs=letters)
 
 
-@router.post("/jobs/statuses", openapi_extra=needs("look", "anywhere"), summary="Show some jobs")
+@router.post("/jobs/statuses", **operation("look", "anywhere", "Show some jobs"))
 def list_statuses(order: StatusesOrder, caller: Caller) -> JobsDocument:
     """Return the jobs with these ids that the caller may see."""
     return JobsDocument(jobs=caller.jobs.statuses(order.ids))
 
 
-@router.get("/jobs/find", openapi_extra=needs("look", "anywhere"), summary="Find a job by its id")
+@router.get("/jobs/find", **operation("look", "anywhere", "Find a job by its id"))
 def find_job(
     caller: Caller, beginning: Annotated[str, Query(min_length=1, max_length=36)]
 ) -> FoundJob:
@@ -101,7 +99,7 @@ def find_job(
     return FoundJob(id=caller.jobs.find(beginning))
 
 
-@router.get("/jobs/{job_id}", openapi_extra=needs("look", "job"), summary="Show a job, or wait")
+@router.get("/jobs/{job_id}", **operation("look", "job", "Show a job, or wait"))
 async def get_job(job_id: JobId, end: End) -> JobDocument:
     """Return a job; with `Prefer: wait=N` once it has ended, or after N seconds as it is then."""
     return JobDocument.of(await end.of(job_id))
@@ -109,10 +107,9 @@ async def get_job(job_id: JobId, end: End) -> JobDocument:
 
 @router.get(
     "/jobs/{job_id}/events",
-    openapi_extra=needs("look", "job"),
     responses={200: {"content": {EVENTS: {}}, "description": "Events `status` and `ended`."}},
     response_class=Response,
-    summary="Follow a job by server-sent events",
+    **operation("look", "job", "Follow a job by server-sent events"),
 )
 async def follow_job(job_id: JobId, caller: Caller, shared: Common) -> Response:
     """Send the job now (`status`) and once it has ended (`ended`), then close the stream.
@@ -123,18 +120,14 @@ async def follow_job(job_id: JobId, caller: Caller, shared: Common) -> Response:
 
 
 @router.get(
-    "/jobs/{job_id}/answer",
-    openapi_extra=needs("read", "provider of job"),
-    summary="Show a request's answer",
+    "/jobs/{job_id}/answer", **operation("read", "provider of job", "Show a request's answer")
 )
 def get_answer(job_id: JobId, caller: Caller, purpose: Purpose = None) -> AnswerDocument:
     """Return the provider's response to a request. The audit log records the reader."""
     return AnswerDocument.of(caller.answer(job_id, purpose=purpose))
 
 
-@router.get(
-    "/jobs/{job_id}/target", openapi_extra=needs("look", "job"), summary="Show what was requested"
-)
+@router.get("/jobs/{job_id}/target", **operation("look", "job", "Show what was requested"))
 def get_target(job_id: JobId, caller: Caller) -> RequestTarget:
     """Return method, path and query of a request, as far as the caller may see them."""
     target = caller.jobs.request_target(job_id)
@@ -143,36 +136,26 @@ def get_target(job_id: JobId, caller: Caller) -> RequestTarget:
     return target
 
 
-@router.get(
-    "/jobs/{job_id}/forecast", openapi_extra=needs("look", "job"), summary="Forecast a job's times"
-)
+@router.get("/jobs/{job_id}/forecast", **operation("look", "job", "Forecast a job's times"))
 def get_forecast(job_id: JobId, caller: Caller) -> PlanDocument:
     """Return when a job begins and ends, or did."""
     return PlanDocument.of(caller.jobs.expected(job_id))
 
 
-@router.get(
-    "/jobs/{job_id}/timeline",
-    openapi_extra=needs("look", "job"),
-    summary="Tell what happened to a job",
-)
+@router.get("/jobs/{job_id}/timeline", **operation("look", "job", "Tell what happened to a job"))
 def get_timeline(job_id: JobId, caller: Caller) -> Timeline:
     """Return its states, calls and attempts in order, and whose fault each wait was."""
     return caller.jobs.timeline(job_id)
 
 
-@router.get(
-    "/held-syncs", openapi_extra=needs("look", "anywhere"), summary="List syncs that are held"
-)
+@router.get("/held-syncs", **operation("look", "anywhere", "List syncs that are held"))
 def list_held_syncs(caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> HeldSyncs:
     """Return the held syncs that no later sync of their dataset has settled, newest first."""
     return HeldSyncs(jobs=caller.jobs.held(limit=limit))
 
 
 @router.post(
-    "/jobs/{job_id}/deletions",
-    openapi_extra=needs("look", "job"),
-    summary="List what a held sync would delete",
+    "/jobs/{job_id}/deletions", **operation("look", "job", "List what a held sync would delete")
 )
 def list_deletions(job_id: JobId, order: DeletionsOrder, caller: Caller) -> HeldDeletions:
     """Return ids and times of the records, without their data. Another job is a conflict (409)."""
@@ -184,8 +167,7 @@ BulkActionName = Annotated[Literal["retry", "cancel"], Path(description="What to
 
 @router.post(
     "/jobs/bulk/{action}/review",
-    openapi_extra=needs("enqueue", "anywhere"),
-    summary="Show what an action on all matching jobs would be done to",
+    **operation("enqueue", "anywhere", "Show what an action on all matching jobs would be done to"),
 )
 def review_jobs(
     action: BulkActionName, order: BulkActionOrder, caller: Caller
@@ -195,9 +177,7 @@ def review_jobs(
 
 
 @router.post(
-    "/jobs/bulk/{action}",
-    openapi_extra=needs("enqueue", "anywhere"),
-    summary="Retry or cancel all matching jobs",
+    "/jobs/bulk/{action}", **operation("enqueue", "anywhere", "Retry or cancel all matching jobs")
 )
 def act_on_jobs(action: BulkActionName, order: BulkRoundOrder, caller: Caller) -> BulkOutcome:
     """Do it for some seconds; `after` of the outcome begins the next round, null says it is done.
@@ -207,27 +187,20 @@ def act_on_jobs(action: BulkActionName, order: BulkRoundOrder, caller: Caller) -
     return caller.jobs.run_bulk(action, **dict(order), actor=ACTOR)
 
 
-@router.get(
-    "/jobs/{job_id}/wait", openapi_extra=needs("look", "job"), summary="Say what a job waits for"
-)
+@router.get("/jobs/{job_id}/wait", **operation("look", "job", "Say what a job waits for"))
 def get_wait(job_id: JobId, caller: Caller) -> WaitsFor:
     """Return what a live job waits for and until when."""
     return WaitsFor(wait=caller.jobs.waits_for(job_id))
 
 
-@router.post("/jobs/{job_id}/cancel", openapi_extra=needs("enqueue", "job"), summary="Cancel a job")
+@router.post("/jobs/{job_id}/cancel", **operation("enqueue", "job", "Cancel a job"))
 def cancel_job(job_id: JobId, caller: Caller, order: BecauseOrder | None = None) -> JobDocument:
     """End a live job. Its calls in flight finish, and their responses are dropped."""
     reason = order.reason if order is not None else None
     return JobDocument.of(caller.jobs.cancel(job_id, actor=ACTOR, reason=reason))
 
 
-@router.post(
-    "/jobs/{job_id}/retry",
-    status_code=202,
-    openapi_extra=needs("enqueue", "job"),
-    summary="Retry a job",
-)
+@router.post("/jobs/{job_id}/retry", status_code=202, **operation("enqueue", "job", "Retry a job"))
 def retry_job(
     job_id: JobId, response: Response, caller: Caller, order: BecauseOrder | None = None
 ) -> AcceptedJob:
@@ -239,9 +212,7 @@ def retry_job(
 
 
 @router.post(
-    "/jobs/{job_id}/resolve",
-    openapi_extra=needs("enqueue", "job"),
-    summary="Settle a job of unknown outcome",
+    "/jobs/{job_id}/resolve", **operation("enqueue", "job", "Settle a job of unknown outcome")
 )
 def resolve_job(job_id: JobId, order: Resolution, caller: Caller) -> JobDocument:
     """Settle it as `done`, `failed` or `retry`, which returns the job that retries it."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from sisgate.web.deps import ACTOR, Caller, ProviderName
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.keys import (
     KeyDocument,
     KeyOrder,
@@ -26,18 +26,14 @@ KeyId = Annotated[str, Path(description="The id of a key.", max_length=36)]
 AT = "/providers/{provider}/keys"
 
 
-@router.get("/keys", openapi_extra=needs("keys", "anywhere"), summary="List keys of all providers")
+@router.get("/keys", **operation("keys", "anywhere", "List keys of all providers"))
 def list_keys(caller: Caller, all_states: bool = False) -> KeysDocument:
     """Return the keys of the providers whose keys the caller may manage."""
     keys = caller.keys.list(all_states=all_states)
     return KeysDocument(keys=keys)
 
 
-@router.get(
-    "/master-keys",
-    openapi_extra=needs("administer", "installation"),
-    summary="List master keys",
-)
+@router.get("/master-keys", **operation("administer", "installation", "List master keys"))
 def list_master_keys(caller: Caller) -> MasterKeysDocument:
     """Return the keys that seal secrets: their ids and origins, and how much each has sealed."""
     keys = caller.keys.master.list()
@@ -46,10 +42,9 @@ def list_master_keys(caller: Caller) -> MasterKeysDocument:
 
 @router.post(
     "/master-keys/rewrap",
-    openapi_extra=needs("administer", "installation"),
     responses={200: {"content": {JSON_LINES: {}}, "description": "One batch a line."}},
     response_class=Response,
-    summary="Re-seal all secrets",
+    **operation("administer", "installation", "Re-seal all secrets"),
 )
 async def rewrap_secrets(order: BecauseOrder, caller: Caller) -> Response:
     """Re-seal everything with the newest master key, and tell after each batch how far it is.
@@ -60,7 +55,7 @@ async def rewrap_secrets(order: BecauseOrder, caller: Caller) -> Response:
     return await json_lines(steps, asdict, {})
 
 
-@router.get(AT, openapi_extra=needs("keys", "provider"), summary="List a provider's keys")
+@router.get(AT, **operation("keys", "provider", "List a provider's keys"))
 def list_provider_keys(
     provider: ProviderName, caller: Caller, all_states: bool = False
 ) -> KeysDocument:
@@ -69,16 +64,14 @@ def list_provider_keys(
     return KeysDocument(keys=keys)
 
 
-@router.get(f"{AT}/usage", openapi_extra=needs("keys", "provider"), summary="Show keys' use")
+@router.get(f"{AT}/usage", **operation("keys", "provider", "Show keys' use"))
 def get_key_usage(provider: ProviderName, caller: Caller) -> KeyUses:
     """Return how each key was used, newest first."""
     uses = caller.keys.of(provider).usage()
     return KeyUses(keys=uses)
 
 
-@router.post(
-    AT, status_code=201, openapi_extra=needs("keys", "provider"), summary="Add or stage a key"
-)
+@router.post(AT, status_code=201, **operation("keys", "provider", "Add or stage a key"))
 def add_key(provider: ProviderName, order: KeyOrder, caller: Caller) -> KeyDocument:
     """Store a key and use it at once, or stage it for the next rotation."""
     keys, given = caller.keys.of(provider), dict(order)
@@ -90,23 +83,20 @@ def add_key(provider: ProviderName, order: KeyOrder, caller: Caller) -> KeyDocum
     f"{AT}/rotate",
     status_code=204,
     response_class=Response,
-    openapi_extra=needs("keys", "provider"),
-    summary="Begin a rotation",
+    **operation("keys", "provider", "Begin a rotation"),
 )
 def rotate_keys(provider: ProviderName, order: SlotOrder, caller: Caller) -> None:
     """Begin a rotation with the staged key, or one from the provider's source."""
     caller.keys.of(provider).rotate(**dict(order), actor=ACTOR)
 
 
-@router.post(f"{AT}/rollback", openapi_extra=needs("keys", "provider"), summary="Undo a rotation")
+@router.post(f"{AT}/rollback", **operation("keys", "provider", "Undo a rotation"))
 def roll_back_keys(provider: ProviderName, order: SlotOrder, caller: Caller) -> KeyDocument:
     """Undo the last rotation of a slot, and return the key that is then active."""
     return KeyDocument.of(caller.keys.of(provider).rollback(**dict(order), actor=ACTOR))
 
 
-@router.post(
-    f"{AT}/{{key_id}}/promote", openapi_extra=needs("keys", "provider"), summary="Promote a key"
-)
+@router.post(f"{AT}/{{key_id}}/promote", **operation("keys", "provider", "Promote a key"))
 def promote_key(
     provider: ProviderName, key_id: KeyId, order: BecauseOrder, caller: Caller
 ) -> KeyDocument:
@@ -114,9 +104,7 @@ def promote_key(
     return KeyDocument.of(caller.keys.of(provider).promote(key_id, **dict(order), actor=ACTOR))
 
 
-@router.post(
-    f"{AT}/{{key_id}}/revoke", openapi_extra=needs("keys", "provider"), summary="Revoke a key"
-)
+@router.post(f"{AT}/{{key_id}}/revoke", **operation("keys", "provider", "Revoke a key"))
 def revoke_key(
     provider: ProviderName, key_id: KeyId, order: BecauseOrder, caller: Caller
 ) -> KeyDocument:

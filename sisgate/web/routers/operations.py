@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
 from sisgate.web.deps import ACTOR, Caller
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.admin import (
     ContentDocument,
     DiagnosisDocument,
@@ -29,12 +30,12 @@ from sisgate.web.schemas.providers import BecauseOrder
 router = APIRouter(prefix="/v1", tags=["operations"])
 
 MessageId = Annotated[str, Path(description="The id of a message.", max_length=64)]
-ADMIN = needs("administer", "installation")
-LOOK = needs("look", "installation")
-CONTROL = needs("control", "installation")
+ADMIN = partial(operation, "administer", "installation")
+LOOK = partial(operation, "look", "installation")
+CONTROL = partial(operation, "control", "installation")
 
 
-@router.get("/fleet", openapi_extra=needs("look", "anywhere"), summary="Show the fleet's processes")
+@router.get("/fleet", **operation("look", "anywhere", "Show the fleet's processes"))
 def get_fleet(
     caller: Caller,
     provider: Annotated[
@@ -45,26 +46,20 @@ def get_fleet(
     return FleetDocument.of(caller.fleet.liveness(provider))
 
 
-@router.get(
-    "/dashboard", openapi_extra=needs("look", "anywhere"), summary="Show the fleet at a glance"
-)
+@router.get("/dashboard", **operation("look", "anywhere", "Show the fleet at a glance"))
 def get_dashboard(caller: Caller) -> DashboardDocument:
     """Return what needs attention, backlog, the busiest providers, processes."""
     return DashboardDocument.of(caller.fleet.dashboard())
 
 
-@router.get("/schedules", openapi_extra=needs("look", "anywhere"), summary="List schedules")
+@router.get("/schedules", **operation("look", "anywhere", "List schedules"))
 def list_schedules(caller: Caller) -> SchedulesDocument:
     """Return the schedules that the caller may see, by name."""
     schedules = caller.schedules.list()
     return SchedulesDocument(schedules=schedules)
 
 
-@router.get(
-    "/schedules/{name}",
-    openapi_extra=needs("look", "provider of schedule"),
-    summary="Show a schedule",
-)
+@router.get("/schedules/{name}", **operation("look", "provider of schedule", "Show a schedule"))
 def get_schedule(name: str, caller: Caller) -> ScheduleDocument:
     """Return one schedule, with the next start of each of its providers."""
     return ScheduleDocument.of(caller.schedules.get(name))
@@ -73,8 +68,7 @@ def get_schedule(name: str, caller: Caller) -> ScheduleDocument:
 @router.post(
     "/schedules/{name}/run",
     status_code=202,
-    openapi_extra=needs("control", "provider of schedule"),
-    summary="Run a schedule now",
+    **operation("control", "provider of schedule", "Run a schedule now"),
 )
 def run_schedule(name: str, caller: Caller, order: BecauseOrder | None = None) -> BulkResult:
     """Enqueue a schedule's syncs, due or not."""
@@ -82,27 +76,27 @@ def run_schedule(name: str, caller: Caller, order: BecauseOrder | None = None) -
     return BulkResult(jobs=caller.schedules.run(name, reason=reason))
 
 
-@router.get("/quarantine", openapi_extra=LOOK, summary="List messages in quarantine")
+@router.get("/quarantine", **LOOK("List messages in quarantine"))
 def list_quarantine(caller: Caller) -> MessagesDocument:
     """Return the messages that no worker could handle, newest first, without their content."""
     messages = caller.quarantine.list()
     return MessagesDocument(messages=messages)
 
 
-@router.get("/quarantine/{message_id}", openapi_extra=LOOK, summary="Show a message")
+@router.get("/quarantine/{message_id}", **LOOK("Show a message"))
 def get_message(message_id: MessageId, caller: Caller) -> MessageDetails:
     """Return a message with the outline of its content, which holds no values."""
     return MessageDetails(**caller.quarantine.show(message_id))
 
 
-@router.post("/quarantine/{message_id}/content", openapi_extra=ADMIN, summary="Read a message")
+@router.post("/quarantine/{message_id}/content", **ADMIN("Read a message"))
 def read_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> ContentDocument:
     """Return the stored beginning of a message. The audit log records the reader."""
     content = caller.quarantine.content(message_id, actor=ACTOR, reason=order.reason)
     return ContentDocument(content=b64encode(content).decode())
 
 
-@router.post("/quarantine/{message_id}/requeue", openapi_extra=CONTROL, summary="Requeue a message")
+@router.post("/quarantine/{message_id}/requeue", **CONTROL("Requeue a message"))
 def requeue_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> RequeuedDocument:
     """Return a message to its queue, for instance after an upgrade."""
     queue = caller.quarantine.requeue(message_id, actor=ACTOR, reason=order.reason)
@@ -110,18 +104,14 @@ def requeue_message(message_id: MessageId, order: BecauseOrder, caller: Caller) 
 
 
 @router.post(
-    "/quarantine/{message_id}/drop",
-    status_code=204,
-    response_class=Response,
-    openapi_extra=CONTROL,
-    summary="Drop it",
+    "/quarantine/{message_id}/drop", status_code=204, response_class=Response, **CONTROL("Drop it")
 )
 def drop_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> None:
     """Delete a message."""
     caller.quarantine.drop(message_id, actor=ACTOR, reason=order.reason)
 
 
-@router.post("/diagnosis", openapi_extra=ADMIN, summary="Check the installation")
+@router.post("/diagnosis", **ADMIN("Check the installation"))
 def diagnose(order: DiagnosisOrder, caller: Caller) -> DiagnosisDocument:
     """Check configuration, database, Redis, processes, keys and endpoints.
 
@@ -131,14 +121,14 @@ def diagnose(order: DiagnosisOrder, caller: Caller) -> DiagnosisDocument:
     return DiagnosisDocument(checks=checks)
 
 
-@router.get("/retention", openapi_extra=ADMIN, summary="Count what is past its retention")
+@router.get("/retention", **ADMIN("Count what is past its retention"))
 def preview_retention(caller: Caller) -> RetentionResults:
     """Return what each rule would delete now. Deletes nothing."""
     results = caller.privacy.retention.preview()
     return RetentionResults(rules=results)
 
 
-@router.post("/retention/run", openapi_extra=ADMIN, summary="Delete what is past its retention")
+@router.post("/retention/run", **ADMIN("Delete what is past its retention"))
 def run_retention(order: RetentionOrder, caller: Caller) -> RetentionResults:
     """Delete it, for at most some seconds for each rule."""
     results = caller.privacy.retention.run(actor=ACTOR, seconds=order.seconds)

@@ -13,7 +13,7 @@ from sisgate.errors import InvalidState
 from sisgate.gateway import Answer
 from sisgate.web.answering import Answering
 from sisgate.web.deps import Caller, Common, End, IdempotencyKey, Purpose
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.jobs import AcceptedJob, AnswerDocument, BulkResult, ManySyncsResult
 from sisgate.web.schemas.orders import (
     AnswerOrder,
@@ -35,8 +35,7 @@ _ENDED: dict[int | str, dict[str, Any]] = {
     "/syncs",
     status_code=202,
     responses=_ENDED,
-    openapi_extra=needs("enqueue", "dataset"),
-    summary="Accept a sync of one dataset",
+    **operation("enqueue", "dataset", "Accept a sync of one dataset"),
 )
 async def create_sync(
     order: SyncOrder, caller: Caller, key: IdempotencyKey, end: End
@@ -50,8 +49,7 @@ async def create_sync(
     "/requests",
     status_code=202,
     responses=_ENDED,
-    openapi_extra=needs("request", "provider"),
-    summary="Accept one call to a provider",
+    **operation("request", "provider", "Accept one call to a provider"),
 )
 async def create_request(
     order: RequestOrder, caller: Caller, key: IdempotencyKey, end: End, purpose: Purpose = None
@@ -73,8 +71,7 @@ async def create_request(
     "/answers",
     response_model=AnswerDocument,
     responses={202: {"model": AcceptedJob, "description": "The job goes on."}},
-    openapi_extra=needs("request", "provider"),
-    summary="Make one call to a provider and wait for its answer",
+    **operation("request", "provider", "Make one call to a provider and wait for its answer"),
 )
 async def make_request(
     order: AnswerOrder,
@@ -102,8 +99,7 @@ async def make_request(
 @router.post(
     "/jobs",
     status_code=202,
-    openapi_extra=needs("enqueue", "dataset"),
-    summary="Accept many jobs at once, all or none",
+    **operation("enqueue", "dataset", "Accept many jobs at once, all or none"),
 )
 def create_jobs(order: BulkOrder, caller: Caller) -> BulkResult:
     """Accept up to 10,000 syncs and requests in one transaction.
@@ -116,8 +112,7 @@ def create_jobs(order: BulkOrder, caller: Caller) -> BulkResult:
 @router.post(
     "/syncs/many",
     status_code=202,
-    openapi_extra=needs("enqueue", "dataset"),
-    summary="Accept syncs of many providers",
+    **operation("enqueue", "dataset", "Accept syncs of many providers"),
 )
 def create_many_syncs(
     order: ManySyncsOrder, caller: Caller, key: IdempotencyKey

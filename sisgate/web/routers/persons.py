@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter
 
 from sisgate.web.deps import ACTOR, Caller
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.persons import (
     DisclosureOrder,
     DisclosuresDocument,
@@ -19,30 +21,30 @@ from sisgate.web.schemas.persons import (
 
 router = APIRouter(prefix="/v1/persons", tags=["persons"])
 
-ADMIN = needs("administer", "installation")
+ADMIN = partial(operation, "administer", "installation")
 
 
-@router.post("/erase", openapi_extra=ADMIN, summary="Erase a person")
+@router.post("/erase", **ADMIN("Erase a person"))
 def erase_person(order: ErasureOrder, caller: Caller) -> ErasureDocument:
     """Erase a student or teacher from all tables, then search for what remains."""
     given = {**dict(order), "reason": order.reason or ""}
     return ErasureDocument.of(caller.privacy.erase(**given, actor=ACTOR))
 
 
-@router.post("/lift", openapi_extra=ADMIN, summary="Let syncs store a person again")
+@router.post("/lift", **ADMIN("Let syncs store a person again"))
 def lift_erasure(order: LiftOrder, caller: Caller) -> LiftedDocument:
     """End the suppression of an erased person; the next sync stores them again."""
     return LiftedDocument(lifted=caller.privacy.lift(**dict(order), actor=ACTOR))
 
 
-@router.post("/disclosures", openapi_extra=ADMIN, summary="Show who read a person's data")
+@router.post("/disclosures", **ADMIN("Show who read a person's data"))
 def find_disclosures(order: DisclosureOrder, caller: Caller) -> DisclosuresDocument:
     """Return who read records or responses with the person's data, when, and why."""
     found = caller.audit.disclosures(**dict(order), actor=ACTOR)
     return DisclosuresDocument(disclosures=found)
 
 
-@router.post("/pseudonyms", openapi_extra=ADMIN, summary="Show a person's pseudonyms")
+@router.post("/pseudonyms", **ADMIN("Show a person's pseudonyms"))
 def find_pseudonyms(order: PseudonymOrder, caller: Caller) -> PseudonymsDocument:
     """Return the subjects by which `/v1/audit/search` finds the person's events."""
     return PseudonymsDocument(pseudonyms=caller.privacy.pseudonyms(**dict(order)))

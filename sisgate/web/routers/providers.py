@@ -11,7 +11,7 @@ from sisgate.domain.priorities import PriorityName
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import NewRequest
 from sisgate.web.deps import Caller, ProviderName, ResourceName
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.jobs import PlanDocument
 from sisgate.web.schemas.providers import (
     NamesDocument,
@@ -27,7 +27,7 @@ from sisgate.web.schemas.providers import (
 router = APIRouter(prefix="/v1", tags=["providers"])
 
 
-@router.get("/providers", openapi_extra=needs("look", "anywhere"), summary="List providers")
+@router.get("/providers", **operation("look", "anywhere", "List providers"))
 def list_providers(
     caller: Caller,
     text: Annotated[str, Query(description="A part of the name.", max_length=100)] = "",
@@ -51,19 +51,13 @@ def list_providers(
     return ProvidersDocument.of(found)
 
 
-@router.get(
-    "/provider-names", openapi_extra=needs("look", "anywhere"), summary="List providers' names"
-)
+@router.get("/provider-names", **operation("look", "anywhere", "List providers' names"))
 def list_provider_names(caller: Caller) -> NamesDocument:
     """Return the names of the providers that the caller may see, without their state."""
     return NamesDocument(names=list(caller.providers.names()))
 
 
-@router.get(
-    "/providers/{provider}",
-    openapi_extra=needs("look", "part of provider"),
-    summary="Show a provider",
-)
+@router.get("/providers/{provider}", **operation("look", "part of provider", "Show a provider"))
 def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
     """Return a provider with its backlog by priority, expected starts, and why no call is made."""
     overview = caller.providers.overview(provider)
@@ -76,8 +70,7 @@ def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
 
 @router.get(
     "/providers/{provider}/window",
-    openapi_extra=needs("look", "part of provider"),
-    summary="Show when permits come back",
+    **operation("look", "part of provider", "Show when permits come back"),
 )
 def get_window(
     provider: ProviderName, caller: Caller, parts: Annotated[int, Query(ge=1, le=1000)] = 24
@@ -88,8 +81,7 @@ def get_window(
 
 @router.get(
     "/providers/{provider}/datasets/{resource}/plan",
-    openapi_extra=needs("look", "dataset"),
-    summary="Forecast a sync",
+    **operation("look", "dataset", "Forecast a sync"),
 )
 def get_plan(
     provider: ProviderName,
@@ -102,9 +94,7 @@ def get_plan(
 
 
 @router.post(
-    "/providers/{provider}/transforms/test",
-    openapi_extra=needs("look", "provider"),
-    summary="Try a transform",
+    "/providers/{provider}/transforms/test", **operation("look", "provider", "Try a transform")
 )
 def try_transform(provider: ProviderName, order: TransformOrder, caller: Caller) -> TrialDocument:
     """Return what a transform makes of a request and a response. Makes no call."""
@@ -118,7 +108,7 @@ def try_transform(provider: ProviderName, order: TransformOrder, caller: Caller)
     return TrialDocument.of(trial)
 
 
-@router.get("/usage", openapi_extra=needs("look", "anywhere"), summary="Show calls by app")
+@router.get("/usage", **operation("look", "anywhere", "Show calls by app"))
 def get_usage(
     caller: Caller,
     provider: str | None = None,

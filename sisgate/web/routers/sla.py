@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from sisgate.web.deps import Caller, ProviderName
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.sla import MonthDocument, ProviderSlaDocument, SlaDocument
 
 router = APIRouter(prefix="/v1/sla", tags=["sla"])
 
-SEEN = needs("look", "part of provider")
+SEEN = partial(operation, "look", "part of provider")
 Month = Annotated[
     str | None,
     Query(description="A month in UTC, such as 2026-10; the last whole one by default."),
 ]
 
 
-@router.get("", openapi_extra=needs("look", "anywhere"), summary="Show service levels")
+@router.get("", **operation("look", "anywhere", "Show service levels"))
 def list_service_levels(caller: Caller) -> SlaDocument:
     """Return availability, latency and freshness of all providers against their objectives."""
     return SlaDocument(providers=caller.sla.list())
 
 
-@router.get("/{provider}", openapi_extra=SEEN, summary="Show a provider's service levels")
+@router.get("/{provider}", **SEEN("Show a provider's service levels"))
 def get_service_levels(provider: ProviderName, caller: Caller) -> ProviderSlaDocument:
     """Return the same of one provider."""
     return ProviderSlaDocument.of(caller.sla.of(provider))
 
 
-@router.get("/{provider}/month", openapi_extra=SEEN, summary="Show a month's service levels")
+@router.get("/{provider}/month", **SEEN("Show a month's service levels"))
 def get_month(provider: ProviderName, caller: Caller, month: Month = None) -> MonthDocument:
     """Return a month's service levels, by the day too."""
     return MonthDocument.of(caller.sla.month(provider, month))
@@ -39,10 +40,9 @@ def get_month(provider: ProviderName, caller: Caller, month: Month = None) -> Mo
 
 @router.get(
     "/{provider}/report",
-    openapi_extra=SEEN,
     responses={200: {"content": {"text/html": {}}}},
     response_class=Response,
-    summary="Print a month's service levels",
+    **SEEN("Print a month's service levels"),
 )
 def get_report(provider: ProviderName, caller: Caller, month: Month = None) -> Response:
     """Return the month's report as a page of HTML, without scripts."""

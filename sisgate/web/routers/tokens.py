@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 
 from sisgate.web.deps import ACTOR, Caller
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.admin import (
     CallerDocument,
     RotationOrder,
@@ -21,10 +22,10 @@ from sisgate.web.schemas.providers import BecauseOrder
 router = APIRouter(prefix="/v1", tags=["tokens"])
 
 TokenId = Annotated[str, Path(description="The id of a token, not the token.", max_length=40)]
-ADMIN = needs("administer", "installation")
+ADMIN = partial(operation, "administer", "installation")
 
 
-@router.get("/caller", openapi_extra=needs("look", "anywhere"), summary="Say who asks")
+@router.get("/caller", **operation("look", "anywhere", "Say who asks"))
 def get_caller(caller: Caller) -> CallerDocument:
     """Return the name, roles and scopes of the caller, and the app whose jobs it enqueues."""
     principal = caller.access.principal()
@@ -34,14 +35,14 @@ def get_caller(caller: Caller) -> CallerDocument:
     )  # fmt: skip
 
 
-@router.get("/tokens", openapi_extra=ADMIN, summary="List tokens")
+@router.get("/tokens", **ADMIN("List tokens"))
 def list_tokens(caller: Caller, every: bool = False) -> TokensDocument:
     """Return the tokens that are valid; with `every`, also those that are not any more."""
     tokens = caller.tokens.list(every=every)
     return TokensDocument(tokens=tokens)
 
 
-@router.post("/tokens", status_code=201, openapi_extra=ADMIN, summary="Create a token")
+@router.post("/tokens", status_code=201, **ADMIN("Create a token"))
 def add_token(order: TokenOrder, caller: Caller) -> TokenDocument:
     """Create a token; its secret is in this answer only."""
     token = caller.tokens.add(
@@ -51,9 +52,7 @@ def add_token(order: TokenOrder, caller: Caller) -> TokenDocument:
     return TokenDocument.of(token)
 
 
-@router.post(
-    "/tokens/{token_id}/rotate", status_code=201, openapi_extra=ADMIN, summary="Replace a token"
-)
+@router.post("/tokens/{token_id}/rotate", status_code=201, **ADMIN("Replace a token"))
 def rotate_token(token_id: TokenId, order: RotationOrder, caller: Caller) -> TokenDocument:
     """Create a token of the same name, roles and scopes; the old one stays valid for a while."""
     token = caller.tokens.rotate(
@@ -63,7 +62,7 @@ def rotate_token(token_id: TokenId, order: RotationOrder, caller: Caller) -> Tok
     return TokenDocument.of(token)
 
 
-@router.post("/tokens/{token_id}/revoke", openapi_extra=ADMIN, summary="Revoke a token")
+@router.post("/tokens/{token_id}/revoke", **ADMIN("Revoke a token"))
 def revoke_token(token_id: TokenId, order: BecauseOrder, caller: Caller) -> TokenDocument:
     """End a token for the whole fleet, within a second."""
     return TokenDocument.of(caller.tokens.revoke(token_id, actor=ACTOR, reason=order.reason))

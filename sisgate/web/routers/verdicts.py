@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from sisgate.web.deps import Caller
-from sisgate.web.rights import needs
+from sisgate.web.rights import operation
 from sisgate.web.schemas.verdicts import VerdictDocument
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
 
-@router.get("/why", openapi_extra=needs("look", "anywhere"), summary="Say how it stands and why")
+@router.get("/why", **operation("look", "anywhere", "Say how it stands and why"))
 def get_verdict(
     caller: Caller,
     subject: Annotated[
