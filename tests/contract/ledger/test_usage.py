@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sisgate.domain.links import Link
 from sisgate.domain.priorities import Priority
 from sisgate.ledger import usage
 from sisgate.ledger.database import Database
@@ -22,7 +23,13 @@ Seen = list[tuple[int, str, str, int, int, int, int]]
 
 
 def call(
-    database: Database, hours: float, status: int | None, *, app: str = "a", rows: int = 0
+    database: Database,
+    hours: float,
+    status: int | None,
+    *,
+    app: str = "a",
+    rows: int = 0,
+    unsent: Link | None = None,
 ) -> None:
     """An app's call, begun so many hours after the first hour, whose job has ended."""
     job_id, (call_id,) = planned(database, app=app, priority=Priority.LOW)
@@ -36,7 +43,7 @@ def call(
         session.add(
             Attempt(
                 call_id=call_id, number=1, provider="lincoln", started_at=begun,
-                lease_until=begun + LEASE, status=status,
+                lease_until=begun + LEASE, status=status, unsent=unsent,
             )
         )  # fmt: skip
 
@@ -91,6 +98,18 @@ def test_what_is_not_rolled_up_yet_is_counted_from_the_calls(used: Database) -> 
         roll_up(used, hours)
         assert seen(used, 9) == ALL
     assert seen(used, 1) == ALL[:2]
+
+
+def test_what_could_not_be_sent_has_failed_but_not_what_is_our_own_doing(used: Database) -> None:
+    """Before and after it is rolled up."""
+    call(used, 2.1, None, unsent=Link.CONNECTION, app="b")
+    call(used, 2.2, None, unsent=Link.FLEET, app="b")
+    for hours in (0, 9):
+        roll_up(used, hours)
+        assert seen(used, 9) == [*ALL[:2], (2, "lincoln", "b", 2, 0, 1, 7)]
+        with used.read() as session:
+            hour = usage.counted(session, NOW - HOUR, NOW + 9 * HOUR, None, "b")[-1]
+            assert hour.unsent == 1
 
 
 def test_two_beats_at_once_count_an_hour_once(used: Database) -> None:

@@ -97,6 +97,13 @@ def test_keys_and_processes_and_waiting_calls(scene: Scene) -> None:
     assert "has waited for lincoln: 3" in fired(scene, "oldest-urgent").message
     scene.work("lincoln")
     ends(scene)
+    scene.ask("lincoln", "portal", priority="normal")
+    scene.clock.advance(4 * 3600 - 60)
+    judge(scene, lambda: not alerts(scene))
+    scene.clock.advance(120)
+    assert "has waited in the queue for lincoln: 14" in fired(scene, "oldest-normal").message
+    scene.work("lincoln")
+    ends(scene)
 
 
 def _expire(scene: Scene, left: timedelta | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from sisgate import Gateway
+from sisgate import Gateway, NewRequest
 from sisgate.audit import sealer
 from sisgate.audit.archive import Segment
 from sisgate.audit.log import record
@@ -22,6 +22,8 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import live_readings
+from sisgate.monitoring.counting import count_next
+from sisgate.testing import GatewayDouble
 from workers.admission.messages import NotOurs, put_aside
 from workers.maintenance.rollups import count
 from workers.runtime import Runtime
@@ -95,6 +97,23 @@ def test_calls_are_counted_with_what_their_time_was_spent_on(
     assert found["sisgate_permits_denied_total", of("lincoln")] == 2
     assert found["sisgate_ledger_seconds_count", of("claim")] == 3
     assert found["sisgate_counted_age_seconds", of()] < 60
+
+
+def test_a_transaction_is_told_by_the_next_one_of_its_process() -> None:
+    """No event can tell how long its own commit takes."""
+    with GatewayDouble() as double:
+        for _ in range(3):
+            double.finish(double.gateway.enqueue_request("powerschool", "GET", "/x"))
+        double.finish(double.gateway.enqueue([NewRequest("powerschool", "GET", "/y")] * 5)[-1])
+        double.admin.audit.seal()
+        while count_next(double.admin.context.database):
+            pass
+        found = samples(double.admin)
+    made = sum(value for (name, _), value in found.items() if name == "sisgate_calls_total")
+    assert made == 8
+    assert found["sisgate_ledger_seconds_count", of("claim")] == 8
+    assert found["sisgate_ledger_seconds_count", of("record")] == 7
+    assert found["sisgate_ledger_seconds_count", of("acceptance")] == 3
 
 
 def test_what_is_archived_has_been_counted(gateway: Gateway, tmp_path: Path) -> None:

@@ -33,6 +33,12 @@ def verified(asked: Asked, secret: WebhookInfo) -> dict[str, Any]:
     return event
 
 
+def results(gateway: Gateway) -> dict[str, int]:
+    """How many attempts had each result, as metrics tell."""
+    told = gateway.fleet.metrics().as_dict()["sisgate_webhook_delivery_seconds"]
+    return {each["result"]: each["count"] for each in told if each["count"]}
+
+
 def test_the_end_of_a_job_is_told_with_ids_and_counts(
     make_hook: MakeHook, end_job: EndJob, deliver: Deliver, receiver: Receiver, clock: ManualClock
 ) -> None:
@@ -95,6 +101,7 @@ def test_what_fails_is_tried_again_with_the_same_id_and_body(
     assert delivery.tries[0].error == "The receiver responded 500."
     info = gateway.webhooks.show(hook.id)
     assert (info.standing, info.failures, info.waiting) == ("active", 0, 0)
+    assert results(gateway) == {"delivered": 1, "failed": 2}
 
 
 def test_a_receiver_that_asks_to_wait_is_left_alone(

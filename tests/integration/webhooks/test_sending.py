@@ -11,6 +11,7 @@ import pytest
 
 from sisgate.clock import SystemClock
 from sisgate.domain.receivers import ReceiverRules
+from sisgate.webhooks.outcomes import Result
 from sisgate.webhooks.sending import Sender
 from testbed.hostile import BROKEN, UNUSABLE, server
 from testbed.http_server import Asked, HttpServer, Reply
@@ -21,10 +22,15 @@ CLOCK = SystemClock()
 NAME = "app.example.test"
 
 
+def attempt(sender: Sender, url: str, *, seconds: float = 10.0) -> Result:
+    """What came of an attempt."""
+    deadline = CLOCK.monotonic() + seconds
+    return sender.send(url, b"{}", {"content-type": "application/json"}, deadline=deadline)
+
+
 def sent(sender: Sender, url: str, *, seconds: float = 10.0) -> str:
     """What an attempt says in a few words."""
-    deadline = CLOCK.monotonic() + seconds
-    result = sender.send(url, b"{}", {"content-type": "application/json"}, deadline=deadline)
+    result = attempt(sender, url, seconds=seconds)
     return str(result.status or result.error)
 
 
@@ -122,3 +128,14 @@ def test_no_receiver_holds_an_attempt(kind: str) -> None:
     with server((BROKEN | UNUSABLE)[kind]) as url:
         assert sent(sender, f"{url}/x")
     assert CLOCK.monotonic() - begun < 5
+
+
+def test_a_result_says_whether_the_receiver_may_have_it(receiver: HttpServer) -> None:
+    """Not without a connection, nor with a certificate that nobody trusts."""
+    sender = Sender(LOOPBACK, CLOCK, timeout_seconds=0.5)
+    with server(BROKEN["hangs"]) as url:
+        assert attempt(sender, f"{url}/x").kind == "no_response"
+    assert attempt(sender, f"{url}/x").kind == "not_sent"
+    assert attempt(sender, f"https://127.0.0.1:{receiver.port}/").kind == "not_sent"
+    with server(UNUSABLE["a web page"]) as url:
+        assert attempt(sender, f"{url}/x").kind == "delivered"

@@ -23,6 +23,7 @@ from sisgate.webhooks.news import hand_out
 from testbed.clock import ManualClock
 from testbed.worker import runtime_of
 from tests.integration.webhooks.conftest import Deliver, EndJob, MakeHook, Receiver
+from tests.integration.webhooks.test_delivery import results
 from workers.maintenance.duties import Turns
 from workers.runtime import Runtime
 
@@ -91,6 +92,7 @@ def test_workers_at_once_send_each_message_once(
     if ordered:
         assert told == jobs
     assert {each.state for each in gateway.webhooks.deliveries(hook.id)} == {"delivered"}
+    assert results(gateway) == {"delivered": MESSAGES}
 
 
 @pytest.mark.parametrize("point", ["claimed", "sent"])
@@ -111,8 +113,10 @@ def test_a_killed_worker_s_message_arrives_all_the_same(
     clock.advance(120)
     assert deliver() == 1
     assert list(ids(receiver).values()) == [sent + 1]
-    (delivery,) = Gateway.on(runtime).webhooks.deliveries(hook.id)
+    gateway = Gateway.on(runtime)
+    (delivery,) = gateway.webhooks.deliveries(hook.id)
     assert (delivery.state, delivery.attempts) == ("delivered", 2)
+    assert results(gateway) == {"delivered": 1}, "nobody knows what came of the other one"
 
 
 def test_a_worker_s_duties_deliver_with_and_without_redis(
