@@ -22,8 +22,9 @@ def be_heard(gateway: Gateway, queues: Iterable[str] | None = None) -> Heartbeat
     """
     served = ("sisgate", *gateway.settings.providers) if queues is None else tuple(queues)
     heartbeats = Heartbeats(gateway.context.redis)
-    heartbeats.send(replace(WORKER, queues=served))
-    heartbeats.send(BEAT)
+    follow = gateway.configuration.current().version or 0
+    heartbeats.send(replace(WORKER, queues=served, configuration=follow))
+    heartbeats.send(replace(BEAT, configuration=follow))
     heartbeats.note_reconcile()
     for one in (WORKER, BEAT):
         gateway.context.redis.zincrby(TIMES, HOUR_MS, one.id)

@@ -35,6 +35,7 @@ TONES = {
     "spike": "bad", "new": "warn", "rising": "warn", "steady": "plain", "falling": "good",
     "live": "good", "deleted": "plain", "insert": "good", "update": "busy", "delete": "bad",
     "up to date": "good", "behind": "busy", "met": "good", "missed": "bad", "lost": "bad",
+    "delivered": "good", "sending": "busy", "dead": "bad",
 }  # fmt: skip
 """The tone of a state. The state itself is always written beside it."""
 

@@ -96,8 +96,8 @@ def latency(ms: float | None) -> str:
 def figures_text(figures: Mapping[str, Any]) -> str | None:
     """Return figures by name as text, without those that are not known.
 
-    >>> figures_text({"calls": 1600, "broke_off": {"connection": 1}, "job": None})
-    'calls: 1,600 · broke off: connection 1'
+    >>> figures_text({"calls": 1600, "broke_off": {"connection": 1}, "job": None, "bound": 20.0})
+    'calls: 1,600 · broke off: connection 1 · bound: 20'
     """
     known = [
         f"{name.replace('_', ' ')}: {_value(value)}"
@@ -113,6 +113,8 @@ def _value(value: object) -> str:
             return "yes" if value else "no"
         case int():
             return number(value)
+        case float():
+            return number(int(value)) if value.is_integer() else str(value)
         case Mapping():
             return ", ".join(f"{name} {_value(each)}" for name, each in value.items())
         case list() | tuple():

@@ -121,7 +121,7 @@ def visit(
         context.add_init_script(WATCH)
         context.set_default_timeout(20_000)
         page = context.new_page()
-        page.on("console", lambda message: _note(trouble, message))
+        page.on("console", lambda message: note_trouble(trouble, message))
         page.on("pageerror", lambda error: trouble.append(str(error)))
         if role is not None:
             token = stack.gateway.tokens.add(f"{role}-visitor", [role, *others]).token
@@ -137,7 +137,8 @@ def visit(
         context.close()
 
 
-def _note(trouble: list[str], message: ConsoleMessage) -> None:
+def note_trouble(trouble: list[str], message: ConsoleMessage) -> None:
+    """Note what a browser has complained about."""
     # A refused page is an answer that tests look for; a part of a page that is missing is not.
     is_page = (
         "Failed to load resource" in message.text and "/static/" not in message.location["url"]

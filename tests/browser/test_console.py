@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import re
 
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from sisgate.clock import poll_until
 from sisgate.domain.priorities import Priority
 from sisgate.redis.queues import list_key
+from testbed.axe import violations
 from testbed.keyboard import Keyboard
 from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack, wait_until
 from tests.browser.conftest import STUDENTS, Visit
-
-
-def pages_of(stack: Stack) -> list[str]:
-    """An address of each page."""
-    job = stack.sync("lincoln", "orgs").id
-    return [
-        "/", "/providers", "/providers/lincoln", "/providers/lincoln/pause",
-        "/providers/lincoln/limits", "/providers/lincoln/breakers", "/providers/roosevelt/rotate",
-        "/alerts", "/alerts?state=resolved", "/errors", "/errors?state=any&since=24h",
-        "/sla", "/sla/lincoln", "/sla/lincoln/report", "/webhooks", "/processes",
-        "/jobs?q=provider:lincoln", "/jobs?q=wrong", f"/jobs/{job}",
-        f"/jobs/{job}/cancel", "/jobs/bulk/retry?q=state:failed", "/held", "/schedules",
-        "/datasets/lincoln/orgs/records", "/datasets/lincoln/orgs/records?start=x&deleted=yes",
-        "/datasets/lincoln/orgs/changes", "/disclosures",
-        "/disclosures?provider=lincoln&person=none",
-        "/datasets", "/datasets?provider=roosevelt", "/datasets/lincoln/students/sync",
-        "/quarantine", "/configuration", "/configuration/1", "/audit", "/tokens", "/tokens/new",
-        "/nothing",
-    ]  # fmt: skip
 
 
 def test_a_token_opens_the_console_and_logging_out_closes_it(visit: Visit, stack: Stack) -> None:
@@ -346,34 +327,3 @@ def test_a_viewer_is_shown_no_action_and_refused_each(visit: Visit) -> None:
     page.goto("/providers/lincoln/pause")
     expect(page.get_by_role("heading", level=1)).to_have_text("The caller may not do that")
     expect(page.locator("main")).to_contain_text("needs the role operator or admin")
-
-
-def test_no_page_breaks_a_rule_of_accessibility(visit: Visit, stack: Stack) -> None:
-    """By axe, in both themes; and none, nor a table in it, is wider than its screen."""
-    problems: list[str] = []
-    page = visit("admin")
-    for path in pages_of(stack):
-        page.goto(path)
-        problems += [f"{path}: {each}" for each in violations(page)]
-        page.emulate_media(color_scheme="dark")
-        # The rest of a page is the same in the dark.
-        problems += [f"{path} in the dark: {each}" for each in violations(page, "color-contrast")]
-        page.emulate_media(color_scheme="light")
-        for width in (390, 1280):
-            page.set_viewport_size({"width": width, "height": 900})
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            if wide > width:
-                problems.append(f"{path} is {wide} wide at {width}")
-            cut = page.locator(".scroll").evaluate_all(
-                "all => all.filter(each => each.scrollWidth > each.clientWidth).length"
-            )
-            if cut and width == 390:
-                problems.append(f"{path}: {cut} tables are cut at {width}")
-    assert not problems, "\n".join(problems)
-
-
-def violations(page: Page, *rules: str) -> list[str]:
-    """What axe finds on a page: by all rules, or by some."""
-    options = {"runOnly": list(rules)} if rules else None
-    found = Axe().run(page, options=options).response["violations"]
-    return [f"{each['id']} {each['nodes'][0]['html'][:120]}" for each in found]

@@ -55,6 +55,8 @@ def _view(visit: Visit, purpose: str | None = None) -> View:
             ("Approving reads the whole list once more, proves that it is complete, and deletes "
             "what it no longer has, however many. Apps that follow the changes see each deletion. "
             "Check at the provider first: a broken export or a lost permission looks the same."),
+            ("If the records are not gone, do not approve: let the provider correct it, then sync "
+            "again. Until then each sync is held, and nothing is deleted."),
         ],
         FormField("sure", "I have checked at the provider that the records are gone.",
                   kind="checkbox", required=True),

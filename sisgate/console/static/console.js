@@ -100,7 +100,7 @@
         width: place.clientWidth || 600, height: 200, legend: { show: true }, cursor: { drag: { x: false } },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(11, 16)) }, axis],
-        series: [{}, ...series.map((each) => ({ label: each.label, stroke: colour(each.tone), width: 2, dash: each.dash ?? [] }))],
+        series: [{ label: "Time, UTC" }, ...series.map((each) => ({ label: each.label, stroke: colour(each.tone), width: 2, dash: each.dash ?? [] }))],
       }, [times, ...series.map((each) => each.values)], place);
     }
   };
