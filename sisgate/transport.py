@@ -201,7 +201,8 @@ class Transport:
             sent = not _never_sent(error)
             raise _unavailable("refused or cut the connection", error, sent=sent) from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            raise _unavailable("sent a truncated or malformed response", error) from error
+            what = "sent a truncated or malformed response"
+            raise _unavailable(what, error, broke_off=isinstance(error, HTTPError)) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
         elapsed = self._clock.monotonic() - begun
         return HttpResponse(response.status_code, headers, body, elapsed, url)
@@ -248,8 +249,10 @@ def _cause_of(error: Exception) -> object:
     return getattr(error.args[0], "reason", None) if error.args else None
 
 
-def _unavailable(what: str, error: Exception, *, sent: bool = True) -> ProviderUnavailable:
+def _unavailable(
+    what: str, error: Exception, *, sent: bool = True, broke_off: bool = False
+) -> ProviderUnavailable:
     forget_locals(error)
-    return ProviderUnavailable(
-        f"The provider {what} ({type(error).__name__}).", sent=sent, reason=type(error).__name__
-    )
+    name = type(error).__name__
+    begun = {"broke_off": True} if broke_off else {}
+    return ProviderUnavailable(f"The provider {what} ({name}).", sent=sent, reason=name, **begun)

@@ -1,6 +1,7 @@
 """A small HTTP(S) server on the loopback interface whose answers a test gives.
 
-A header named `Reason-Phrase` is that of the status as well.
+A header named `Reason-Phrase` is that of the status as well. With a `Content-Length` of its own an
+answer ends where its body ends, and the connection with it.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class HttpServer:
                 for name, text in headers.items():
                     self.send_header(name, text)
                 has_body = status not in {204, 304}
-                if has_body:
+                if "Content-Length" in headers:
+                    self.close_connection = True
+                elif has_body:
                     self.send_header("Content-Length", str(len(out)))
                 self.end_headers()
                 if has_body and self.command != "HEAD":

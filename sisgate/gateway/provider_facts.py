@@ -57,6 +57,8 @@ def met_error(row: ErrorRow, now: datetime) -> MetError:
         job=row.job,
         link=link_of(error),
         tls=error.get("tls"),
+        broke_off=error.get("broke_off") is True,
+        fresh_token=error.get("fresh_token") is True,
     )
 
 

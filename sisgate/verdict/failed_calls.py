@@ -64,6 +64,12 @@ class FailedCalls:
         return sum(1 for e in self.calls if e.status is None and e.link is Link.ANSWER)
 
     @property
+    def broke_off(self) -> bool:
+        """Whether most of those without a whole answer had begun to get one."""
+        unanswered = [each for each in self.errors if each.status is None]
+        return sum(each.broke_off for each in unanswered) > len(unanswered) / 2
+
+    @property
     def count(self) -> int:
         """How many failed."""
         return self.answered + self.silent + self.links.total()

@@ -32,6 +32,7 @@ class Trouble(StrEnum):
     KEY_EXPIRES = "key_expires"
     PROVIDER_MISCONFIGURED = "provider_misconfigured"
     PROVIDER_REMOVED = "provider_removed"
+    PROVIDER_MOVED = "provider_moved"
     QUOTA_SPENT = "quota_spent"
     APP_FLOOD = "app_flood"
     REQUESTS_REFUSED = "requests_refused"

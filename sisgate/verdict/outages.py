@@ -133,6 +133,9 @@ def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: FailedCalls) -> 
     if _other_endpoints_answer(facts, failed.shut):
         what = f"{name} fails, while its other endpoints answer"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.LIKELY, what, ask)
+    if failed.silent > broken and failed.broke_off:
+        what = f"{name} fails{where(failed.part)}: its answers broke off to {_share(failed)}"
+        return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.CERTAIN, what, ask)
     if failed.silent > broken and fleet.answering(facts.host):
         what = f"{name} fails{where(failed.part)}: it gave no answer to {_share(failed)}"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.LIKELY, what, ask)

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from sisgate.domain.figures import counted, duration
 from sisgate.domain.sentences import inside
 from sisgate.liveness.obstacles import listed
-from sisgate.verdict.facts import FailedSync, KeyStanding, ProviderFacts, RecentCall
+from sisgate.verdict.facts import FailedSync, KeyStanding, MetError, ProviderFacts, RecentCall
 from sisgate.verdict.failed_calls import current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.parts import FEWEST, newest
+from sisgate.verdict.parts import FEWEST, FEWEST_ALIKE, newest
+
+NOT_JSON = re.compile(r"that is not JSON \(([a-z/+ -]+), ")
+"""How the error of an answer says what it was; see `HttpResponse.not_json`."""
 
 NEARLY_ALL = 0.8
 """From this share of 401 and 403 on, the key is at fault, and not what was asked for."""
 
 KEY_STATUSES = frozenset({401, 403})
+ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 410})
+"""What is answered where an API is no longer, or behind a log-in."""
+
+MOVED_CALLS = 6
+"""After so many such answers in a row, to several apps, it is no mistake of theirs."""
+
 NOT_THE_REQUEST = frozenset({401, 408, 429})
 """4xx that say nothing against the request itself."""
 
 
 def refusals(facts: ProviderFacts) -> Iterator[Finding]:
     """Yield refused keys, refused requests of apps, and answers that cannot be used."""
-    key = _key(facts)
+    key = _fresh_tokens(facts) or _key(facts)
     if key is not None:
         yield key
     yield from _requests(facts, is_key=key is not None and key.certainty > Certainty.POSSIBLE)
@@ -77,7 +88,33 @@ def _key(facts: ProviderFacts) -> Finding | None:
     )
 
 
+def _fresh_tokens(facts: ProviderFacts) -> Finding | None:
+    """Return that tokens are refused as soon as they are issued: the key was accepted for them."""
+    fresh = sum(1 for each in current_errors(facts) if each.fresh_token)
+    refused = sum(1 for each in newest(facts) if each.status in KEY_STATUSES)
+    if fresh < FEWEST_ALIKE or fresh < refused / 4:  # each call was sent twice or more
+        return None
+    works = any(each.succeeded for each in newest(facts))
+    return Finding(
+        Trouble.TOKENS_FAIL,
+        Party("provider", facts.name),
+        Severity.HARMS if works else Severity.STOPS,
+        Certainty.LIKELY,
+        f"{facts.name} refuses the tokens that it has just issued, as expired or invalid, to "
+        f"{counted(fresh, 'call')}: it accepts the key, and its servers or clocks disagree",
+        f"Ask the operator of {facts.name} about the clocks of its servers, and check that "
+        "token_url is of the same system as the endpoints. Another key does not help.",
+        {"calls": fresh, "refused": refused},
+        facts.name,
+    )
+
+
 def _requests(facts: ProviderFacts, *, is_key: bool) -> Iterator[Finding]:
+    moved = _moved(facts)
+    if moved is not None:
+        yield moved
+        if moved.certainty > Certainty.POSSIBLE:
+            return
     by_app: dict[str, list[RecentCall]] = {}
     for call in facts.recent:
         by_app.setdefault(call.app, []).append(call)
@@ -87,13 +124,15 @@ def _requests(facts: ProviderFacts, *, is_key: bool) -> Iterator[Finding]:
             refused = [status for status in refused if status not in KEY_STATUSES]
         if len(refused) < FEWEST or len(refused) < len(calls) / 2:
             continue
-        ((most, _),) = Counter(refused).most_common(1)
+        most = _most(refused)
         only_key = set(refused) <= KEY_STATUSES
         yield Finding(
             Trouble.REQUESTS_REFUSED,
             Party("app", app),
             Severity.WARNS,
-            Certainty.POSSIBLE if only_key and len(by_app) == 1 else Certainty.LIKELY,
+            Certainty.POSSIBLE
+            if moved is not None or (only_key and len(by_app) == 1)
+            else Certainty.LIKELY,
             f"{facts.name} refuses what {app} asks for: {most} to {len(refused)} of its last "
             f"{len(calls)} calls",
             f"Correct its requests; if they are syncs, ask the operator of {facts.name}. `sisgate "
@@ -101,6 +140,46 @@ def _requests(facts: ProviderFacts, *, is_key: bool) -> Iterator[Finding]:
             {"app": app, "refused": len(refused), "calls": len(calls), "status": most},
             facts.name,
         )
+
+
+def _moved(facts: ProviderFacts) -> Finding | None:
+    """Return that nothing is found where it was, whoever asks; None if that is not so."""
+    calls = list(takewhile(lambda each: each.status in ELSEWHERE, facts.recent))
+    apps = {each.app for each in calls}
+    if len(calls) < FEWEST or len(apps) < 2:
+        return None
+    most = _most([each.status for each in calls])
+    is_login = most is not None and most < 400
+    whither = "elsewhere, as to a log-in" if is_login else "as if its API had moved"
+    return Finding(
+        Trouble.PROVIDER_MOVED,
+        Party("provider", facts.name),
+        Severity.HARMS,
+        # A few may each have asked for what is not there.
+        Certainty.LIKELY if len(calls) >= MOVED_CALLS else Certainty.POSSIBLE,
+        f"{facts.name} {'redirects' if is_login else 'refuses'} every call of every app, {whither}:"
+        f" {most} to the last {len(calls)} calls, of {len(apps)} apps",
+        f"Ask the operator of {facts.name}, and correct its URL, base_path or auth: `sisgate "
+        f"providers show {facts.name}`.",
+        {"calls": len(calls), "status": most, "apps": sorted(apps)},
+        facts.name,
+    )
+
+
+def _most(statuses: Sequence[int | None]) -> int | None:
+    ((most, _),) = Counter(statuses).most_common(1)
+    return most
+
+
+def answered(status: int | None) -> str:
+    """Return that something was answered, in words.
+
+    >>> answered(404), answered(302)
+    ('answered 404', 'answered 302, a redirect such as to a log-in')
+    """
+    if status is not None and 300 <= status < 400:
+        return f"answered {status}, a redirect such as to a log-in"
+    return f"answered {status}"
 
 
 def _is_refused(status: int | None) -> bool:
@@ -124,12 +203,22 @@ def _answers(facts: ProviderFacts) -> Iterator[Finding]:
         # Each was asked for twice before its job failed.
         Certainty.LIKELY,
         f"{facts.name} sends answers that are not in its dialect or cannot be read, to "
-        f"{counted(len(jobs), 'job')}",
-        "Something changed at the provider, or a proxy answers in its place: "
+        f"{counted(len(jobs), 'job')}{_form(invalid)}",
+        "Something changed at the provider, or a proxy or a log-in answers in its place: "
         f"`sisgate jobs show {jobs[0][:8] if jobs else 'JOB'}` quotes it.",
         {"jobs": jobs[:5], "answers": len(invalid), "good_answers": good},
         facts.name,
     )
+
+
+def _form(invalid: Sequence[MetError]) -> str:
+    """Return what came in place of JSON, in words that are ours."""
+    forms = (NOT_JSON.search(each.message) for each in invalid)
+    form = next((found[1] for found in forms if found), None)
+    if form is None:
+        return ""
+    named = f": {form} in place of JSON" if "/" in form else ""
+    return ": HTML pages in place of JSON" if "html" in form else named
 
 
 def _settings(facts: ProviderFacts) -> Iterator[Finding]:
@@ -157,7 +246,7 @@ def failing_datasets(provider: str, failed: Sequence[FailedSync]) -> Iterator[Fi
     names = sorted({each.resource for each in failed})
     reasons = sorted(
         {
-            f"it answered {each.status}" if each.status else each.code.replace("_", " ")
+            f"it {answered(each.status)}" if each.status else each.code.replace("_", " ")
             for each in failed
         }
     )

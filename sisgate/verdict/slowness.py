@@ -8,7 +8,7 @@ from statistics import median
 from sisgate.domain.figures import counted, duration
 from sisgate.verdict.facts import FleetFacts, ProviderFacts, TimedCall, Timing
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.parts import where
+from sisgate.verdict.parts import CHANCE, FEWEST, where
 
 SLOWER = 3.0
 SLOW_SECONDS = 1.0
@@ -16,6 +16,11 @@ SLOW_SECONDS = 1.0
 
 USUAL_CALLS, RECENT_CALLS = 20, 3
 """The fewest calls that make a usual, and a recent latency."""
+
+TAIL = 0.05
+TAIL_SECONDS, TAIL_TIMES = 5.0, 10.0
+"""The share of calls that take so long, and so many times the usual, from which on a provider is
+slow now and then."""
 
 HANGING = 5.0
 """A call hangs once it is under way for so many times what is slow."""
@@ -27,8 +32,8 @@ TRIP_SECONDS = 0.5
 
 def slowness(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
     """Yield that calls take long, and whose time it is."""
-    whole, parts = _slow(facts, facts.timing), _slow_parts(facts)
-    yield from parts if parts or whole is None else [whole]
+    whole = _slow(facts, facts.timing) or _tail(facts)
+    yield from _slow_parts(facts) or ([whole] if whole is not None else [])
     yield from _own(facts, fleet)
 
 
@@ -103,6 +108,39 @@ def _slow(
             "usual_seconds": None if usual is None else round(usual, 3),
             "calls": len(timing.recent),
             "under_way_seconds": [round(each) for each in hanging[:5]],
+        },
+        facts.name,
+    )
+
+
+def _tail(facts: ProviderFacts) -> Finding | None:
+    """Return that some calls take long among quick ones, and more of them than usual."""
+    recent, usual = facts.timing.recent, facts.timing.usual
+    if len(usual) < USUAL_CALLS:
+        return None
+    bound = max(TAIL_SECONDS, TAIL_TIMES * median(each.seconds for each in usual))
+    places = [place for place, each in enumerate(recent) if each.seconds >= bound]
+    before = sum(each.seconds >= bound for each in usual) / len(usual)
+    share = len(places) / max(1, len(recent))
+    # Of quick calls since the last slow one, so many that chance makes them seldom, it is over.
+    is_over = not places or (1 - share) ** places[0] < CHANCE
+    if is_over or len(places) < FEWEST or share < max(TAIL, SLOWER * before):
+        return None
+    slow = [recent[place] for place in places]
+    typical = median(each.seconds for each in slow)
+    return Finding(
+        Trouble.PROVIDER_SLOW,
+        Party("provider", facts.name),
+        Severity.WARNS,
+        Certainty.LIKELY,
+        f"{facts.name} is slow now and then: {len(slow)} of the last {len(recent)} calls took "
+        f"about {duration(typical)}, while half take {duration(median(e.seconds for e in recent))}",
+        f"Ask the operator of {facts.name}: one of several servers behind its address may be ill.",
+        {
+            "slow": len(slow),
+            "calls": len(recent),
+            "slow_seconds": round(typical, 3),
+            "usual_seconds": round(median(each.seconds for each in usual), 3),
         },
         facts.name,
     )

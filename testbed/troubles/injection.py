@@ -10,12 +10,15 @@ from sisgate.gateway import Verdict
 from testbed.scene import DISTRICTS, Scene
 from testbed.troubles import (  # noqa: F401  # they add their kinds
     at_once,
+    of_answers,
     of_callers,
     of_jobs,
     of_keys,
+    of_neglect,
     of_networks,
     of_parts,
     of_providers,
+    of_stores,
     of_the_fleet,
 )
 from testbed.troubles.trouble import KINDS, Expected, Trouble

@@ -127,24 +127,28 @@ class Kind:
     """One kind of trouble: how it begins, and what it needs before.
 
     `usual` calls were made a while ago, from which it is known what is usual; one that `wants_key`
-    befalls the provider that has one.
+    befalls the provider that has one. `database` is the kind of ledger that it befalls.
     """
 
     begin: Begin
     stage: Stage
     usual: int
     wants_key: bool
+    database: str
 
 
 KINDS: dict[str, Kind] = {}
 """All kinds of trouble, by name."""
 
 
-def kind(*, usual: int = 4, wants_key: bool = False, **stage: object) -> Callable[[Begin], Begin]:
+def kind(
+    *, usual: int = 4, wants_key: bool = False, database: str = "sqlite", **stage: object
+) -> Callable[[Begin], Begin]:
     """Add a kind of trouble, on a stage with these settings."""
 
     def add(begin: Begin) -> Begin:
-        KINDS[begin.__name__] = Kind(begin, Stage(**stage), usual, wants_key)  # type: ignore[arg-type]  # as named
+        scenery = Stage(**stage)  # type: ignore[arg-type]  # as named
+        KINDS[begin.__name__] = Kind(begin, scenery, usual, wants_key, database)
         return begin
 
     return add

@@ -180,6 +180,8 @@ def _of_refusal(
     again = _with_another_token(at.claim, kind, reply.token, error)
     if again is not None:
         return Classification(kind.rule.breaker, again, drops_token=True)
+    if kind is ResponseClass.TOKEN_EXPIRED:
+        error = {**error, "fresh_token": True}
     return Classification(
         kind.rule.breaker,
         _refused(at.config, at.claim, reply.response, error),
