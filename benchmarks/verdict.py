@@ -13,6 +13,7 @@ import structlog
 from benchmarks.report import Report, tell
 from benchmarks.scale import Scale
 from testbed.ledgers import Ledgers
+from testbed.postgres import PostgresServer
 from testbed.redis import RedisServer
 from testbed.troubles import injection
 from testbed.troubles.trouble import KINDS
@@ -57,7 +58,7 @@ def _results(count: int) -> list[injection.Result]:
     draw, kinds = random.Random(SEED), list(KINDS)
     order = [kinds[number % len(kinds)] for number in range(count)]
     draw.shuffle(order)
-    server = RedisServer()
+    server, postgres = RedisServer(), PostgresServer()
     results = []
     try:
         with tempfile.TemporaryDirectory(prefix="sisgate-verdict-") as root:
@@ -66,11 +67,16 @@ def _results(count: int) -> list[injection.Result]:
                 server.wipe()
                 folder = Path(root) / str(number)
                 folder.mkdir()
-                url = ledgers.sqlite(folder / "ledger.sqlite3")
+                url = (
+                    ledgers.postgres(postgres)
+                    if KINDS[kind].database == "postgresql"
+                    else ledgers.sqlite(folder / "ledger.sqlite3")
+                )
                 seed = draw.randrange(2**32)
                 results.append(injection.run(kind, seed, folder, server.url, url))
                 if number % 20 == 0:
                     tell(f"{number} of {count} troubles")
     finally:
         server.stop()
+        postgres.stop()
     return results

@@ -54,6 +54,8 @@ class Runtime(Context):
         """
         self.untold = Untold()
         """How long it took to record the outcomes of calls."""
+        self.ledger_proven_until = 0.0
+        """Until when, by the monotonic clock, the ledger need not prove that it takes writes."""
         self._local = threading.local()
         self._latencies: dict[str, LatencyTrend] = {}
         self._endpoints: dict[str, tuple[ProviderConfig, ProviderEndpoints]] = {}

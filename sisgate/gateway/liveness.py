@@ -71,12 +71,15 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
     """Return the state of the fleet, for some providers or all. An outage is no error."""
     current = context.configuration.current()
     names = list(current.providers) if providers is None else providers
+    begun = context.clock.monotonic()
     try:
         fleet = context.heartbeats.read()
+        middle = context.clock.monotonic()
         refused = context.heartbeats.refusal_of_writes()
     except BrokerUnavailable:
         is_embedded = uses_embedded_redis(context.settings)
         return Liveness(None, [redis_unreachable(is_embedded=is_embedded)])
+    trip_seconds = min(middle - begun, context.clock.monotonic() - middle)
     obstacles = []
     sealed: Mapping[str, AbstractSet[str] | None] = {}
     if refused is not None:
@@ -98,6 +101,7 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
             configuration=current.version,
             own_parts=context.parts_of(current),
             sealed_with=sealed,
+            trip_seconds=trip_seconds,
         )
     return Liveness(fleet, obstacles)
 

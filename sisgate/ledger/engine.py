@@ -108,7 +108,8 @@ def _adapt_if_direct(connection: Any, _record: Any) -> None:
     """Adapt a connection to short statements, if nothing stands between us and the server.
 
     Those of the hot path may be prepared, and none is compiled to machine code: without statistics
-    the server expects a page to be much work, and compiling took longer than all of it.
+    the server expects a page to be much work, and compiling took longer than all of it. A lock
+    that somebody else holds is waited for as long as that of SQLite, and then told of.
 
     PgBouncer in transaction mode gives each transaction another of the server's connections, so
     nothing may be left behind in one. It shows a process id of its own.
@@ -118,6 +119,7 @@ def _adapt_if_direct(connection: Any, _record: Any) -> None:
     if process == connection.info.backend_pid:
         connection.prepare_threshold = ONLY_WHEN_ASKED
         connection.execute("SET jit = off")
+        connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
         connection.commit()
 
 

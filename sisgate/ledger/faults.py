@@ -33,10 +33,13 @@ CURES = {
     "42P01": UPGRADE,
     "53100": "Its disk is full: make room.",
     "53300": "Raise max_connections, use fewer processes, or put PgBouncer between.",
-    "55P03": "",
+    "55P03": "Somebody else holds a lock on its tables, such as a migration or a shell: see "
+    "pg_locks.",
     "57014": "It cut a statement short: its statement_timeout may be too small.",
     "57P": "It is restarting or stopping; work resumes when it is back.",
     "58": "",
+    "readonly": "Its file or its disk takes no writes: look at their rights, and whether the disk was "
+    "mounted read-only after an error.",
     "XX": "Its files may be damaged: see its log.",
 }
 """What helps, by the beginnings of PostgreSQL's SQLSTATE codes (appendix A, version 17)."""
@@ -48,6 +51,8 @@ WORDS = {
     "no pg_hba.conf entry": "28",
     "database system is": "57P",
     "read-only": "25006",
+    "readonly": "readonly",
+    "disk is full": "53100",
     # The server said why, but was gone before libpq had read it.
     "server closed the connection": "08006",
     "no such table": "42P01",

@@ -73,6 +73,7 @@ def _unguarded(connection: Connection) -> Iterator[None]:
 def _wait_for_others(connection: Connection) -> None:
     """Begin the transaction of the upgrade. Its lock ends with it, in whatever way that is."""
     if connection.dialect.name != "sqlite":
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
 
 

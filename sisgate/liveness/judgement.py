@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from statistics import median
 from types import MappingProxyType
 
 from sisgate.domain.figures import duration
@@ -15,6 +16,7 @@ from sisgate.liveness.obstacles import (
     Obstacle,
     ledger_unusable,
     listed,
+    redis_slow,
 )
 from sisgate.redis.queues import PLANNER_QUEUE
 
@@ -26,6 +28,9 @@ UNDONE = (
     "log stand still"
 )
 """What only beat triggers, on a worker of the planner's queue."""
+
+TRIP_SECONDS = 0.5
+"""A round trip to Redis that takes longer is reported."""
 
 FULL_SECONDS = 60.0
 """Slots that have been busy with the same tasks for this long are reported."""
@@ -42,6 +47,7 @@ def obstacles_of(
     configuration: int | None = None,
     own_parts: Mapping[str, str] = MappingProxyType({}),
     sealed_with: Mapping[str, AbstractSet[str] | None] = MappingProxyType({}),
+    trip_seconds: float | None = None,
 ) -> list[Obstacle]:
     """Return what blocks jobs, most general first, then the warnings.
 
@@ -49,7 +55,8 @@ def obstacles_of(
     `version` is that of the calling code, `own_parts` the digests of its configuration, where it
     sends no heartbeats itself.
     `sealed_with` maps each provider that needs a key to the ids of the master keys that sealed its
-    keys, empty where it has none, None where it never had one.
+    keys, empty where it has none, None where it never had one. `trip_seconds` is how long a round
+    trip to Redis takes from here, None if nobody has measured it.
     """
     blocking = [*_central(fleet)]
     for provider in providers:
@@ -58,6 +65,7 @@ def obstacles_of(
             blocking += _keys(fleet, provider, sealed_with[provider])
     return [
         *blocking,
+        *_slow(fleet, trip_seconds),
         *_refused(fleet),
         *_periodic(fleet),
         *disagreements(fleet, version, configuration, own_parts),
@@ -80,6 +88,18 @@ def _central(fleet: Fleet) -> Iterator[Obstacle]:
             "Any worker does it, so check the workers' logs: do they reach the database, do the "
             "hosts' clocks agree?",
         )
+
+
+def _slow(fleet: Fleet, trip_seconds: float | None) -> Iterator[Obstacle]:
+    """Yield that Redis is slow for most of those who measure it: the processes, and the caller."""
+    trips = [
+        2 * each.clock_error_seconds
+        for each in fleet.processes
+        if each.is_alive and each.clock_offset_seconds is not None
+    ]
+    trips += [] if trip_seconds is None else [trip_seconds]
+    if trips and median(trips) >= TRIP_SECONDS:
+        yield redis_slow(median(trips))
 
 
 def _periodic(fleet: Fleet) -> Iterator[Obstacle]:

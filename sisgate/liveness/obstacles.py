@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from sisgate.domain.figures import duration
 from sisgate.domain.sentences import as_sentence
 
 
@@ -15,6 +16,7 @@ class Cause(StrEnum):
 
     REDIS_UNREACHABLE = "redis_unreachable"
     REDIS_REFUSES_WRITES = "redis_refuses_writes"
+    REDIS_SLOW = "redis_slow"
     LEDGER_UNREACHABLE = "ledger_unreachable"
     SCHEMA_BEHIND = "schema_behind"
     PLANNER_MISSING = "planner_missing"
@@ -93,6 +95,18 @@ def redis_refuses_writes(why: str) -> Obstacle:
         f"Redis refuses writes: {why}",
         "Nothing is published or admitted until it accepts writes again. Give it more memory or "
         "disk, or point SISGATE_BROKER_URL at the primary.",
+    )
+
+
+def redis_slow(seconds: float) -> Obstacle:
+    """Return the obstacle of a Redis that answers, but late."""
+    return Obstacle(
+        Cause.REDIS_SLOW,
+        f"Redis is slow: a round trip takes {duration(seconds)}",
+        "Each call takes several. Look at its host (memory, swap, processor), at SLOWLOG GET for "
+        "commands that hold it up, and at the network between.",
+        stops=False,
+        harms=True,
     )
 
 

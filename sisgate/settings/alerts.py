@@ -133,7 +133,7 @@ def _rule(*causes: str, **more: object) -> AlertRule:
 DEFAULT_RULES = {
     "provider": _rule(
         "provider_down", "provider_unreachable", "provider_slow", "provider_throttles",
-        "tokens_fail", "answers_invalid", "provider_misconfigured",
+        "tokens_fail", "answers_invalid", "provider_misconfigured", "provider_moved",
     ),
     "network": _rule("network_down", severity="critical"),
     "keys": _rule(
@@ -146,6 +146,7 @@ DEFAULT_RULES = {
     ),
     "periodic": _rule("beat_missing", "planner_missing", after="30s", severity="warning"),
     "redis": _rule("redis_unreachable", "redis_refuses_writes", severity="critical"),
+    "redis-slow": _rule("redis_slow", after="1m"),
     "ledger": _rule(
         "ledger_unreachable", "ledger_unusable", "schema_behind", severity="critical"
     ),

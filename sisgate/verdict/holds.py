@@ -18,6 +18,7 @@ from sisgate.verdict.parts import newest
 PARTIES: dict[Cause, PartyKind] = {
     Cause.REDIS_UNREACHABLE: "redis",
     Cause.REDIS_REFUSES_WRITES: "redis",
+    Cause.REDIS_SLOW: "redis",
     Cause.LEDGER_UNREACHABLE: "database",
     Cause.LEDGER_UNUSABLE: "database",
     Cause.SCHEMA_BEHIND: "database",

@@ -1,4 +1,4 @@
-"""What nobody did anything about: decisions that wait, settings that were forgotten, apps behind."""
+"""What nobody did anything about: decisions that wait, forgotten settings, apps behind."""
 
 from __future__ import annotations
 

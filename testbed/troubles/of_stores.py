@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import socket
-import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -50,7 +49,7 @@ def redis_slow(at: Trouble) -> Expected:
     """Each question to Redis takes a while: its host swaps, or somebody runs KEYS on it."""
     redis = at.scene.runtime.redis
     place = redis.connection_pool.connection_kwargs
-    seconds = at.scene.random.uniform(0.3, 0.9)
+    seconds = at.scene.random.uniform(0.6, 2)
     relay = SlowRelay(at.scene, (place["host"], place["port"]), seconds)
     at.scene.at_end.callback(relay.__exit__)
     slow, context = connect(f"redis://127.0.0.1:{relay.port}/0"), at.scene.gateway.context
@@ -91,56 +90,29 @@ def _duties_fail(at: Trouble) -> None:
     at.subject = at.scene.random.choice(("fleet", at.district))
 
 
-def _pragma(at: Trouble, statement: Callable[[Any], str], after: str) -> None:
-    engine = at.scene.runtime.database.engine
-
-    def set_it(connection: Any, _: object) -> None:
-        connection.execute(statement(connection))
-
-    at.scene.runtime.database.dispose()
-    event.listen(engine, "connect", set_it)
-    at.scene.at_end.callback(event.remove, engine, "connect", set_it)
-
-
 @kind()
 def ledger_read_only(at: Trouble) -> Expected:
     """The database's file cannot be written: its disk was mounted read-only after an error."""
-    _pragma(at, lambda _: "PRAGMA query_only = 1", "")
+    engine = at.scene.runtime.database.engine
+
+    def read_only(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA query_only = 1")
+
+    at.scene.runtime.database.dispose()
+    event.listen(engine, "connect", read_only)
+    at.scene.at_end.callback(event.remove, engine, "connect", read_only)
     _duties_fail(at)
-    return of("database", "ledger_unusable", says="read-only")
+    return of("database", "ledger_unusable", says="readonly")
 
 
 @kind()
-def disk_full(at: Trouble) -> Expected:
-    """The database's file cannot grow: its disk is full."""
-
-    def at_most(connection: Any) -> str:
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        return f"PRAGMA max_page_count = {pages}"
-
-    _pragma(at, at_most, "")
-    _fill(at)
+def disk_fails(at: Trouble) -> Expected:
+    """The disk of the database's file fails: nothing can be written beyond its first kilobyte."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    at.scene.at_end.callback(resource.setrlimit, resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
     _duties_fail(at)
-    return of("database", "ledger_unusable", says="full")
-
-
-def _fill(at: Trouble) -> None:
-    """Write until nothing more can be written."""
-    with suppress(SisgateError):
-        for _ in range(40):
-            at.scene.load(at.district, 20)
-
-
-@kind()
-def lock_held(at: Trouble) -> Expected:
-    """A person's shell holds the write lock of the database's file."""
-    file = at.scene.runtime.database.engine.url.database
-    assert file is not None
-    shell = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    shell.execute("BEGIN IMMEDIATE")
-    at.scene.at_end.callback(shell.close)
-    _duties_fail(at)
-    return of("database", "ledger_unusable", says="locked")
+    return of("database", "ledger_unusable", says="disk")
 
 
 @kind(database="postgresql")
@@ -160,15 +132,3 @@ def _writable_again(plain: str, name: str) -> None:
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = off")
         connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-
-
-@kind(database="postgresql")
-def table_locked(at: Trouble) -> Expected:
-    """A person's migration holds a lock on the table of calls."""
-    url = at.scene.runtime.database.engine.url
-    plain = url.render_as_string(hide_password=False).replace("+psycopg", "")
-    other = psycopg.connect(plain)
-    other.execute("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE")
-    at.scene.at_end.callback(other.close)
-    _duties_fail(at)
-    return of("database", "ledger_unusable", "ledger_unreachable", says="lock")

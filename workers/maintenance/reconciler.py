@@ -1,7 +1,7 @@
 """The reconciler makes the broker agree with the ledger. Repeats are harmless.
 
-Each function reads first and writes only where there is something to do: an idle fleet takes no
-write lock.
+Each function reads first and writes only where there is something to do: an idle fleet takes the
+write lock no more often than it proves that the ledger can be written.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ OVERDUE = timedelta(seconds=30)
 PLAN_SECONDS = 1.0
 """How long one run plans; the rest is for the next run."""
 
+PROVEN_SECONDS = 15.0
+"""How long a commit proves that the ledger can be written."""
+
 AGE_AFTER = timedelta(minutes=15)
 """Work that waited this long in its queue moves up one priority, so that low is not starved."""
 
@@ -68,6 +71,7 @@ def _note(runtime: Runtime, failure: str | None = None, code: str | None = None)
 
 
 def _reconcile(runtime: Runtime) -> None:
+    _prove_ledger(runtime)
     for job_id in _end_overdue(runtime):
         runtime.wakeups.announce(job_id)
     with _postponed_without_redis():
@@ -76,6 +80,17 @@ def _reconcile(runtime: Runtime) -> None:
         audit.audit_transitions(runtime)
         _plan_overdue(runtime)
         _publish_due(runtime)
+
+
+def _prove_ledger(runtime: Runtime) -> None:
+    """Find out whether the ledger takes writes, though there may be nothing to write.
+
+    One that only reads looks well, and lets no job be accepted and no call be made.
+    """
+    now = runtime.clock.monotonic()
+    if now >= runtime.ledger_proven_until:
+        runtime.database.prove_writable()
+        runtime.ledger_proven_until = now + PROVEN_SECONDS
 
 
 def redeliver(runtime: Runtime) -> None:

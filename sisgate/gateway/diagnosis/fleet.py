@@ -21,6 +21,7 @@ from sisgate.redis.queues import PLANNER_QUEUE, queue_depths
 
 SUBJECTS = {
     Cause.REDIS_REFUSES_WRITES: "redis",
+    Cause.REDIS_SLOW: "redis",
     Cause.PLANNER_MISSING: "planner",
     Cause.BEAT_MISSING: "beat",
     Cause.LEDGER_UNUSABLE: "ledger",

@@ -22,11 +22,14 @@ from testbed.troubles.trouble import KINDS
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_verdict_names_who_is_at_fault(
-    kind: str, tmp_path: Path, redis_url: str, ledgers: Ledgers
+    kind: str, tmp_path: Path, redis_url: str, ledgers: Ledgers, request: pytest.FixtureRequest
 ) -> None:
     """Within two evaluations, and never somebody else with confidence."""
     seed = zlib.crc32(kind.encode())
-    database_url = ledgers.sqlite(tmp_path / "ledger.sqlite3")
+    if KINDS[kind].database == "postgresql":
+        database_url = ledgers.postgres(request.getfixturevalue("postgres_server"))
+    else:
+        database_url = ledgers.sqlite(tmp_path / "ledger.sqlite3")
     result = injection.run(kind, seed, tmp_path, redis_url, database_url)
     assert result.is_right, result.told
     assert result.wrong == [], result.told

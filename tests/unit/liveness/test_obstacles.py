@@ -123,14 +123,29 @@ def test_a_worker_that_refused_to_start_is_named_and_serves_nothing() -> None:
 def test_a_host_with_another_time_is_named_and_stops_nothing(
     offset: float | None, words: str | None
 ) -> None:
-    """Once for each host, and not where the reading was too coarse to tell."""
+    """Once for each host; a reading too coarse to tell says that Redis is slow."""
     off = [replace(one, clock_offset_seconds=offset) for one in (WORKER, BEAT)]
     found = judged(Fleet(off, 0.0))
     expected = [f"the clock of host app-1 is {words} that of Redis"] if words else []
     assert [one.message for one in found] == expected
     assert not any(one.stops for one in found)
     coarse = [replace(one, clock_error_seconds=400.0) for one in off]
-    assert judged(Fleet(coarse, 0.0)) == []
+    assert [one.cause for one in judged(Fleet(coarse, 0.0))] == [Cause.REDIS_SLOW]
+
+
+def test_a_slow_redis_is_one_that_most_find_slow() -> None:
+    """The processes by their last heartbeats, and the caller; one alone may be far away."""
+    off = [
+        replace(one, clock_offset_seconds=0.0, clock_error_seconds=0.4) for one in (WORKER, BEAT)
+    ]
+    (slow,) = judged(Fleet(off, 0.0), trip_seconds=0.001)
+    assert (slow.message, slow.stops, slow.harms) == (
+        "Redis is slow: a round trip takes 800 ms", False, True,
+    )  # fmt: skip
+    assert judged(Fleet([off[0], replace(BEAT, clock_offset_seconds=0.0)], 0.0)) == []
+    assert [one.cause for one in judged(Fleet([WORKER, BEAT], 0.0), trip_seconds=2.0)] == [
+        Cause.REDIS_SLOW
+    ]
 
 
 def test_another_version_is_named_and_stops_nothing() -> None:
