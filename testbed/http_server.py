@@ -89,13 +89,12 @@ class HttpServer:
                 for name, text in headers.items():
                     self.send_header(name, text)
                 has_body = status not in {204, 304}
-                if "Content-Length" in headers:
-                    self.close_connection = True
-                elif has_body:
+                if has_body and "Content-Length" not in headers:
                     self.send_header("Content-Length", str(len(out)))
                 self.end_headers()
                 if has_body and self.command != "HEAD":
                     self.wfile.write(out)
+                self.close_connection |= "Content-Length" in headers
 
             # The names that http.server asks for.
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815

@@ -10,6 +10,7 @@ from sisgate.alerts.facts import AlertFacts
 from sisgate.alerts.rules import FLEET, Condition, is_clear, of_audit, of_findings, of_provider
 from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.settings.alerts import AlertRule
+from sisgate.verdict import neglect
 from sisgate.verdict.finding import Finding, Severity, Trouble
 from sisgate.verdict.holds import of_obstacle
 from sisgate.verdict.judgement import OUTAGES, findings_of
@@ -66,6 +67,7 @@ def conditions_of(
     """Return the conditions that hold; `chosen` are by rule the providers that it is for."""
     fleet = facts.fleet
     general = [of_obstacle(each) for each in fleet.obstacles if each.provider is None]
+    general += neglect.of_everybody(fleet)
     found = [c for name, rule in rules.items() for c in of_findings(name, rule, FLEET, general)]
     found += [c for name, rule in rules.items() for c in of_audit(name, rule, facts)]
     if any(each.cause in BLINDING for each in general):

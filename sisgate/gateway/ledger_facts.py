@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from sisgate.clock import Clock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway.core import Core
-from sisgate.ledger import controls, recent_work
+from sisgate.ledger import controls, recent_work, webhooks
 from sisgate.ledger.keys import list_keys, rotation_failures
 from sisgate.ledger.recent_work import Contact, ErrorRow, RunningAttempt, WaitingCalls
-from sisgate.ledger.schema import Control, Job, Key
+from sisgate.ledger.schema import Control, Job, Key, Webhook
 from sisgate.verdict.facts import RECENT_SECONDS
 
 RECENT = timedelta(seconds=RECENT_SECONDS)
@@ -29,6 +29,7 @@ class LedgerFacts:
     """What the ledger knows of all providers asked for; empty while it is away.
 
     `running` are the calls under way of all providers, since they share the workers' slots.
+    `webhooks` are those that are not delivered, of all apps.
     """
 
     controls: Mapping[str, Control] = field(default_factory=dict)
@@ -37,6 +38,8 @@ class LedgerFacts:
     failed: Mapping[str, Sequence[ErrorRow]] = field(default_factory=dict)
     held: Mapping[str, Sequence[Job]] = field(default_factory=dict)
     failed_syncs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
+    unsettled: Mapping[str, Sequence[Job]] = field(default_factory=dict)
+    webhooks: Sequence[Webhook] = ()
     running: Mapping[str, Sequence[RunningAttempt]] = field(default_factory=dict)
     keys: Mapping[str, Sequence[Key]] = field(default_factory=dict)
     rotation_failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -72,6 +75,8 @@ def _of_session(session: Session, now: datetime, asked: Sequence[str] | None) ->
         failed=_by_provider(recent_work.failed_jobs(session, since, asked)),
         held=_by_provider(recent_work.held_syncs(session, asked)),
         failed_syncs=_by_provider(recent_work.failed_syncs(session, now, asked)),
+        unsettled=_by_provider(recent_work.unsettled(session, asked)),
+        webhooks=webhooks.failing(session),
         running=_by_provider(recent_work.running(session)),
         keys=_by_provider(list_keys(session, asked[0] if asked else None)),
         rotation_failures=rotation_failures(session, asked[0] if asked else None),

@@ -17,7 +17,7 @@ from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.ledger_facts import RECENT, LedgerFacts
 from sisgate.gateway.liveness import Liveness
-from sisgate.ledger import controls, recent_work
+from sisgate.ledger import controls, jobs, recent_work
 from sisgate.ledger.keys import USABLE
 from sisgate.ledger.recent_work import EndedAttempt, ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Control, Job, Key
@@ -39,6 +39,7 @@ from sisgate.verdict.facts import (
     ServingWorker,
     TimedCall,
     Timing,
+    Unsettled,
 )
 from sisgate.verdict.slowness import may_be_slow
 
@@ -62,9 +63,10 @@ def met_error(row: ErrorRow, now: datetime) -> MetError:
     )
 
 
-def held_sync(job: Job) -> HeldSync:
+def held_sync(job: Job, now: datetime) -> HeldSync:
     """Return a held sync as a fact."""
-    return HeldSync(job.id, job.resource or "", job.note)
+    seconds = (now - job.ended_at).total_seconds() if job.ended_at is not None else 0.0
+    return HeldSync(job.id, job.resource or "", job.note, seconds)
 
 
 def failed_sync(job: Job) -> FailedSync:
@@ -149,15 +151,24 @@ class ProviderReader:
             slow_seconds=config.breaker.slow_seconds,
             keys=[self._key(key) for key in ledger.keys.get(name, ()) if key.state in USABLE],
             warn_before_seconds=config.rotation.warn_before.total_seconds(),
-            held=[held_sync(job) for job in ledger.held.get(name, ())],
+            held=[held_sync(job, self._now) for job in ledger.held.get(name, ())],
             failed_syncs=[failed_sync(job) for job in ledger.failed_syncs.get(name, ())],
             workers=self._workers(name),
             backlog=self._backlog(name),
             running_seconds=[(self._now - each.started_at).total_seconds() for each in running],
             lost=lost_among(self._liveness, running, self._now),
             obstacles=obstacles,
+            unsettled=self._unsettled(name),
+            max_waiting_jobs=config.max_waiting_jobs,
         )
         return self._set_by_hand(facts)
+
+    def _unsettled(self, name: str) -> Unsettled | None:
+        rows = self._ledger.unsettled.get(name, ())
+        if not rows:
+            return None
+        ended = rows[0].ended_at or self._now
+        return Unsettled(len(rows), rows[0].id, (self._now - ended).total_seconds())
 
     def _is_at_work(self, facts: ProviderFacts) -> bool:
         ledger, name = self._ledger, facts.name
@@ -193,6 +204,10 @@ class ProviderReader:
         # Who called is asked where calls wait, what is usual where some take long.
         is_asked = self._is_alone or facts.waiting
         usage = recent_work.calls_by_app(session, name, window) if is_asked else []
+        jobs_waiting, most = None, facts.max_waiting_jobs
+        # A job has a call that waits or is under way.
+        if facts.waiting + len(facts.running_seconds) >= most:
+            jobs_waiting = jobs.live_count(session, name, most)
         recent = _timed(ended)
         usual = []
         if may_be_slow(recent, facts.running_seconds):
@@ -217,6 +232,7 @@ class ProviderReader:
             met=[met_error(each, self._now) for each in errors],
             usage=dict(sums),
             failed_usage=sum(each.failed for each in usage),
+            jobs_waiting=jobs_waiting,
             timing=Timing(recent, usual),
         )
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sisgate.gateway.core import Core
 from sisgate.gateway.ledger_facts import LedgerFacts, read_ledger_facts
 from sisgate.gateway.liveness import read_liveness
+from sisgate.gateway.neglected import with_neglected
 from sisgate.gateway.provider_facts import NameOf, ProviderReader, host_of
 from sisgate.liveness.obstacles import Cause, ledger_unreachable
 from sisgate.verdict.facts import FleetFacts, Host
@@ -35,6 +36,7 @@ def read_facts(core: Core, names: Sequence[str], name_of: NameOf) -> FleetFacts:
             for name, running in ledger.running.items()
         },
     )
+    fleet = with_neglected(core, fleet, ledger.webhooks, name_of)
     reader = ProviderReader(core, liveness, ledger, fleet.at, name_of, is_alone=len(names) == 1)
     return replace(fleet, providers=reader.providers(names))
 

@@ -14,19 +14,20 @@ from sisgate.domain.states import CallState, JobState
 from sisgate.errors import DatabaseUnavailable, ProviderRemoved, UnknownProvider
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import absent_datasets
+from sisgate.gateway.feeds import read_consumers
 from sisgate.gateway.job import read_status
 from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.provider_facts import NameOf, held_sync, lost_among, met_error
 from sisgate.gateway.verdict_facts import read_facts
-from sisgate.ledger import audit_log, job_calls, recent_work
+from sisgate.ledger import audit_log, job_calls, job_search, recent_work
 from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.settings import ProviderConfig
 from sisgate.settings.fleet import ScheduleConfig
-from sisgate.verdict.facts import ByHand, DatasetFacts, JobFacts, MetError
+from sisgate.verdict.facts import ByHand, DatasetFacts, FeedReader, JobFacts, MetError
 from sisgate.verdict.finding import Verdict
 from sisgate.verdict.judgement import (
     judge_dataset,
@@ -132,6 +133,7 @@ class Verdicts:
             note=status.note,
             ended_seconds_ago=(now - status.ended_at).total_seconds() if status.ended_at else None,
             tried=status.calls_made > 0,
+            incomplete=status.state is JobState.DONE and status.complete is False,
             cancelled=_canceller(session, status) if status.state is JobState.CANCELLED else None,
             running=status.calls.get(CallState.RUNNING, 0),
             lost=lost_among(read_liveness(self._core.context, [status.provider]), running, now)
@@ -148,6 +150,8 @@ class Verdicts:
         absent = next(
             (each for each in absent_datasets(self._core, name) if each.resource == resource), None
         )
+        schedules = [name for name, _ in self._schedules(config, resource)]
+        readers = read_consumers(self._core, name, resource)
         with self._core.database.read() as session:
             dataset = session.get(Dataset, (name, resource))
             last = recent_work.last_sync(session, name, resource)
@@ -158,12 +162,21 @@ class Verdicts:
                 resource,
                 last=self._last(session, last, now) if last is not None else None,
                 age_seconds=(now - synced_at).total_seconds() if synced_at else None,
-                held=held_sync(held[0]) if held else None,
+                held=held_sync(held[0], now) if held else None,
                 absent=MetError("provider_refused", "", absent.status, job=absent.job)
                 if absent
                 else None,
                 missed_seconds=self._missed(config, resource, synced_at, now),
-                schedules=[name for name, _ in self._schedules(config, resource)],
+                schedules=schedules,
+                former_schedule=job_search.schedule_of(last.app)
+                if last is not None and not schedules
+                else None,
+                fresh_seconds=self._fresh_seconds(config, resource),
+                next_read_seconds=self._next_read(config, resource, now),
+                readers=[
+                    FeedReader(e.app, e.behind, (now - e.read_at).total_seconds(), e.is_lost)
+                    for e in readers
+                ],
             )
 
     def _last(self, session: Session, job: Job, now: datetime) -> JobFacts:
@@ -172,14 +185,34 @@ class Verdicts:
     def _missed(
         self, config: ProviderConfig, resource: str, synced_at: datetime | None, now: datetime
     ) -> float | None:
-        """Return how long ago the newest start of a schedule was that no sync has followed."""
+        """Return how long ago the first start of a schedule was that no sync has followed."""
         missed = None
         for name, schedule in self._schedules(config, resource):
             offset = offset_in(schedule.window, name, config.name)
-            due = Occurrences(schedule.recurrence, now, schedule.window).last(offset) + offset
-            if synced_at is None or synced_at < due:
+            times = Occurrences(schedule.recurrence, synced_at or now, schedule.window)
+            due = times.next_start(offset) if synced_at else times.last(offset) + offset
+            if due <= now:
                 missed = max(missed or 0.0, (now - due).total_seconds())
         return missed
+
+    def _next_read(self, config: ProviderConfig, resource: str, now: datetime) -> float | None:
+        """Return when a schedule reads a dataset next; None if none does."""
+        starts = [
+            Occurrences(schedule.recurrence, now, schedule.window).next_start(
+                offset_in(schedule.window, name, config.name)
+            )
+            for name, schedule in self._schedules(config, resource)
+        ]
+        return (min(starts) - now).total_seconds() if starts else None
+
+    def _fresh_seconds(self, config: ProviderConfig, resource: str) -> float | None:
+        """Return how old a dataset may be at any time; one with a calendar may at some times."""
+        objectives = config.objectives or self._core.configuration.current().objectives
+        own = objectives.datasets.get(resource)
+        bound = (own.freshness if own is not None else None) or objectives.freshness
+        if bound is None or objectives.calendar is not None:
+            return None
+        return bound.total_seconds()
 
     def _schedules(
         self, config: ProviderConfig, resource: str

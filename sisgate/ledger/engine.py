@@ -118,8 +118,7 @@ def _adapt_if_direct(connection: Any, _record: Any) -> None:
     connection.rollback()
     if process == connection.info.backend_pid:
         connection.prepare_threshold = ONLY_WHEN_ASKED
-        connection.execute("SET jit = off")
-        connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute(f"SET jit = off; SET lock_timeout = {BUSY_TIMEOUT_MS}")
         connection.commit()
 
 

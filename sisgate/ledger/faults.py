@@ -38,8 +38,8 @@ CURES = {
     "57014": "It cut a statement short: its statement_timeout may be too small.",
     "57P": "It is restarting or stopping; work resumes when it is back.",
     "58": "",
-    "readonly": "Its file or its disk takes no writes: look at their rights, and whether the disk was "
-    "mounted read-only after an error.",
+    "readonly": "Its file or its disk takes no writes: look at their rights, and whether the disk "
+    "was mounted read-only after an error.",
     "XX": "Its files may be damaged: see its log.",
 }
 """What helps, by the beginnings of PostgreSQL's SQLSTATE codes (appendix A, version 17)."""

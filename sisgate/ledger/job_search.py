@@ -178,6 +178,16 @@ def app_of(schedule: str) -> str:
     return f"schedule/{schedule}"
 
 
+def schedule_of(app: str) -> str | None:
+    """Return the schedule that a job's app is; None for any other.
+
+    >>> schedule_of(app_of("nightly")), schedule_of("portal")
+    ('nightly', None)
+    """
+    kind, slash, name = app.partition("/")
+    return name if slash and kind == "schedule" else None
+
+
 Place = tuple[str, str]
 """A provider and one of its resources."""
 

@@ -256,6 +256,16 @@ def held_syncs(
     return list(session.scalars(query.order_by(Job.ended_at.desc()).limit(SAMPLE)))
 
 
+def unsettled(session: Session, providers: Sequence[str] | None = None) -> list[Job]:
+    """Return the jobs of unknown outcome, the oldest first."""
+    query = select(Job).where(
+        is_in(Job.state, *UNSUCCESSFUL_JOB_STATES),
+        is_in(Job.state, JobState.UNKNOWN),
+        _among(Job.provider, providers),
+    )
+    return list(session.scalars(query.order_by(Job.ended_at).limit(SAMPLE)))
+
+
 def failed_syncs(
     session: Session, now: datetime, providers: Sequence[str] | None = None
 ) -> list[Job]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select
+from sqlalchemy import delete, exists, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.webhook_events import ANY_APP, Topic, WebhookState, interests_of
@@ -21,6 +21,9 @@ from sisgate.ledger.schema import (
 )
 from sisgate.ledger.statements import change, lock_or_make
 
+FAILING = 3
+"""After so many failures in a row, a webhook is not merely late."""
+
 HEARING = (WebhookState.ACTIVE, WebhookState.PAUSED)
 """The states of webhooks that events are kept for."""
 
@@ -29,6 +32,14 @@ def of_app(session: Session, app: str | None) -> Sequence[Webhook]:
     """Return the webhooks of an app, or with None of all apps, in order of their creation."""
     query = select(Webhook).order_by(Webhook.created_at, Webhook.id)
     return session.scalars(query if app is None else query.where(Webhook.app == app)).all()
+
+
+def failing(session: Session) -> Sequence[Webhook]:
+    """Return the webhooks that are not delivered: paused, or failing again and again."""
+    is_paused = Webhook.state == WebhookState.PAUSED.value
+    is_tried = Webhook.state == WebhookState.ACTIVE.value
+    query = select(Webhook).where(or_(is_paused, is_tried & (Webhook.failures >= FAILING)))
+    return session.scalars(query.order_by(Webhook.created_at, Webhook.id)).all()
 
 
 def count_of(session: Session, app: str) -> int:

@@ -56,6 +56,7 @@ AUDIT_HEADS = _ours("audit-heads", "hash")
 QUARANTINE = _ours("quarantine", "list")
 EARLY_CANCEL = _ours("cancelled-early:{job}", "string")
 INBOUND = _ours("inbound:{window}", "string")
+INBOUND_REFUSED = _ours("inbound-refused", "list")
 WAITING_TASK = _ours("waiting:{task}", "string")
 
 FAMILIES = tuple(value for value in globals().values() if isinstance(value, KeyFamily))

@@ -154,6 +154,9 @@ DEFAULT_RULES = {
     "quota": _rule("quota_spent", "app_flood", "limit_by_hand", after="5m", severity="warning"),
     "held-sync": _rule("sync_held", severity="warning"),
     "datasets": _rule("dataset_fails", severity="warning"),
+    "queues": _rule("queue_full", "messages_quarantined", after="1m", severity="warning"),
+    "unsettled": _rule("outcome_unknown", after="5m", severity="warning"),
+    "receivers": _rule("webhook_fails", "inbound_refused", after="5m", severity="warning"),
     "fleet": _rule(
         "clocks_differ", "versions_differ", "configuration_lags", "configuration_not_understood",
         "configuration_files_differ", "configuration_unversioned", "access_differs",

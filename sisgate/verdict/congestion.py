@@ -41,12 +41,34 @@ def congestion(facts: ProviderFacts) -> Iterator[Finding]:
     """Yield why calls wait."""
     quota = list(quota_of(facts))
     yield from quota
+    yield from _full(facts)
     flood = [] if quota else list(_flood(facts))
     yield from flood
     yield from _lost(facts)
     yield from _busy(facts)
     if not quota and not flood:
         yield from _bound(facts)
+
+
+def _full(facts: ProviderFacts) -> Iterator[Finding]:
+    """Yield that no more jobs are accepted, and whose the waiting ones are."""
+    most = facts.max_waiting_jobs
+    if facts.jobs_waiting is None or facts.jobs_waiting < most:
+        return
+    app, share = _top({each.app: each.calls for each in facts.backlog})
+    is_one = app is not None and share >= MOST
+    yield Finding(
+        Trouble.QUEUE_FULL,
+        Party("app", app) if is_one else Party("nobody"),
+        Severity.HARMS,
+        Certainty.CERTAIN,
+        f"{facts.name} takes no more jobs: {most:,} wait, as many as max_waiting_jobs allows"
+        + (f", {percent(share)} of them of {app}" if is_one else ""),
+        f"Apps are refused until some are done. `sisgate jobs list provider:{facts.name} "
+        "state:running` shows them: cancel what is no longer needed, or raise max_waiting_jobs.",
+        {"jobs": facts.jobs_waiting, "calls_by_app": {e.app: e.calls for e in facts.backlog}},
+        facts.name,
+    )
 
 
 def _waits(facts: ProviderFacts) -> tuple[Priority, float, str] | None:

@@ -143,11 +143,12 @@ class KeyStanding:
 
 @dataclass(frozen=True, slots=True)
 class HeldSync:
-    """A sync whose deletions wait for approval."""
+    """A sync whose deletions wait for approval, and for how long."""
 
     job: str
     resource: str
     note: str | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,49 @@ class FailedSync:
     resource: str
     code: str
     status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Jobs of unknown outcome that nobody has settled; `job` is the oldest one."""
+
+    jobs: int
+    job: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailingReceiver:
+    """A webhook that is not delivered, and why; `state` is that of the webhook."""
+
+    id: str
+    app: str
+    place: str
+    state: str
+    why: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCaller:
+    """A caller whom the HTTP service refused lately, because it asked too often."""
+
+    name: str
+    times: int
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReader:
+    """An app that follows a feed, how many changes it has not read, and when it last asked.
+
+    `is_lost`: some of them are gone.
+    """
+
+    app: str
+    behind: int
+    seconds: float
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +221,7 @@ class ProviderFacts:
     of which the provider failed `failed_usage`.
     `recent` are the calls that ended lately, newest first. `running_seconds` are the ages of the
     calls under way, oldest first, of which `lost` are those that no live worker has.
+    `jobs_waiting` is None where they are fewer than `max_waiting_jobs`.
     """
 
     name: str
@@ -198,6 +243,9 @@ class ProviderFacts:
     keys: Sequence[KeyStanding] = ()
     warn_before_seconds: float = 0.0
     held: Sequence[HeldSync] = ()
+    unsettled: Unsettled | None = None
+    jobs_waiting: int | None = None
+    max_waiting_jobs: int = 0
     failed_syncs: Sequence[FailedSync] = ()
     workers: Sequence[ServingWorker] = ()
     running_seconds: Sequence[float] = ()
@@ -236,7 +284,8 @@ class JobFacts:
     `retry_in_seconds` is set if all its calls wait for a next try, with the error in `met`;
     0 for one that is due.
     `error` is what it ended with; `cancelled` is who cancelled it, None if nobody did;
-    `tried` is whether any of its calls was ever sent.
+    `tried` is whether any of its calls was ever sent, `incomplete` whether it is a sync that is
+    done and could not read all.
     """
 
     id: str
@@ -250,6 +299,7 @@ class JobFacts:
     note: str | None = None
     ended_seconds_ago: float | None = None
     tried: bool = False
+    incomplete: bool = False
     cancelled: ByHand | None = None
     running: int = 0
     lost: int = 0
@@ -262,7 +312,9 @@ class DatasetFacts:
     """One dataset: its last sync, and how old its records are; None for never read.
 
     `missed_seconds` is how long ago a schedule was due that has not been fulfilled, None for none.
-    `schedules` are those that read it.
+    `schedules` are those that read it, `former_schedule` is one that read it last and does no more.
+    `fresh_seconds` is how old its data may be by its objective, `next_read_seconds` when a schedule
+    reads it next. `readers` are the apps that follow its feed.
     """
 
     provider: str
@@ -273,6 +325,10 @@ class DatasetFacts:
     absent: MetError | None = None
     missed_seconds: float | None = None
     schedules: Sequence[str] = ()
+    former_schedule: str | None = None
+    fresh_seconds: float | None = None
+    next_read_seconds: float | None = None
+    readers: Sequence[FeedReader] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +346,8 @@ class FleetFacts:
 
     `hosts` are those of all providers that were called lately. `ledger_seconds` is how
     long a round trip to the ledger took. `running_seconds` are by provider the ages of the calls
-    under way, of all providers, oldest first.
+    under way, of all providers, oldest first. `quarantined` counts by queue the messages that no
+    worker could handle, `receivers` are webhooks that are not delivered.
     """
 
     at: datetime
@@ -299,6 +356,9 @@ class FleetFacts:
     hosts: Sequence[Host] = ()
     ledger_seconds: float | None = None
     running_seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    receivers: Sequence[FailingReceiver] = ()
+    refused_callers: Sequence[RefusedCaller] = ()
 
     def answering(self, host: str) -> int:
         """Return how many other hosts have answered since a host began to give no answer."""

@@ -38,6 +38,9 @@ THROTTLE_REMEDY = (
 HUNG_SECONDS = 60.0
 """A call under way for so long, while every slot is busy, hangs."""
 
+DAY_SECONDS = 86_400.0
+"""A pause that is so old may have been forgotten: its age is told."""
+
 ENDLESS = datetime.max.replace(tzinfo=UTC)
 """The end of a pause without one."""
 
@@ -66,7 +69,7 @@ def holds(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
     """Yield what keeps all calls from being made, or calls to one endpoint."""
     for obstacle in facts.obstacles:
         yield _hung(facts, fleet, obstacle) or of_obstacle(obstacle)
-    yield from _pause(facts)
+    yield from _pause(facts, fleet)
     yield from _breakers(facts, fleet)
     yield from _block(facts)
     if facts.limiter is not None and not facts.limiter.known:
@@ -102,18 +105,21 @@ def by_hand(hand: ByHand | None) -> tuple[Party, str, dict[str, object]]:
     return Party("person", hand.actor), words, evidence
 
 
-def _pause(facts: ProviderFacts) -> Iterator[Finding]:
+def _pause(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
     until = facts.limiter.paused_until if facts.limiter is not None else None
     if facts.pause is None and until is None:
         return
     until = until or (facts.pause.until if facts.pause else None)
     party, words, evidence = by_hand(facts.pause)
+    since = facts.pause.at if facts.pause is not None else None
+    seconds = (fleet.at - since).total_seconds() if since is not None else 0.0
+    ago = f", {duration(seconds)} ago" if seconds >= DAY_SECONDS else ""
     yield Finding(
         Trouble.PAUSED,
         party,
         Severity.STOPS,
         Certainty.CERTAIN,
-        f"{facts.name} was paused {words}, {_end(until)}",
+        f"{facts.name} was paused {words}{ago}, {_end(until)}",
         f"`sisgate resume {facts.name}` ends the pause.",
         {**evidence, "until": _iso(until), "waiting": facts.waiting},
         facts.name,

@@ -10,13 +10,22 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.liveness.obstacles import Cause
 from sisgate.verdict.congestion import quota_of
-from sisgate.verdict.facts import RECENT_SECONDS, AppBacklog, JobFacts, ProviderFacts
+from sisgate.verdict.facts import (
+    RECENT_SECONDS,
+    AppBacklog,
+    HeldSync,
+    JobFacts,
+    ProviderFacts,
+)
 from sisgate.verdict.finding import Certainty, Finding, Party, PartyKind, Severity, Trouble
 from sisgate.verdict.holds import PARTIES, by_hand
 from sisgate.verdict.parts import newest
 
 ABOUT_TO_START_SECONDS = 5.0
 """A job that waits for less is about to start."""
+
+TOLD_SECONDS = 3600.0
+"""What has lasted for so long is told with how long."""
 
 HOLDS: Mapping[str, tuple[Trouble, PartyKind]] = {
     "paused": (Trouble.PAUSED, "person"),
@@ -120,7 +129,8 @@ def _turn(job: JobFacts, provider: ProviderFacts) -> Iterator[Finding]:
 def _ended(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> Iterator[Finding]:
     match job.state:
         case JobState.HELD:
-            yield held(job.id, job.provider, job.resource or "", job.note)
+            ago = job.ended_seconds_ago or 0.0
+            yield held(HeldSync(job.id, job.resource or "", job.note, ago), job.provider)
         case JobState.CANCELLED if job.error:
             yield _finding(
                 job, Trouble.JOB_CANCELLED, Party("person", job.error.get("by")), Severity.STOPS,
@@ -246,18 +256,22 @@ def _quota(job: JobFacts, facts: ProviderFacts) -> Finding | None:
     return next(quota_of(replace(facts, backlog=[waiting])), None)
 
 
-def held(job: str, provider: str, resource: str, note: str | None) -> Finding:
-    """Return that a sync is held."""
-    why = f": {_sentence(note)}" if note else ", because too many records would be deleted"
+def held(sync: HeldSync, provider: str) -> Finding:
+    """Return that a sync is held, and for how long nobody has decided."""
+    job, resource = sync.job, sync.resource
+    why = (
+        f": {_sentence(sync.note)}" if sync.note else ", because too many records would be deleted"
+    )
+    since = f" for {duration(sync.seconds)}" if sync.seconds >= TOLD_SECONDS else ""
     return Finding(
         Trouble.SYNC_HELD,
         Party("provider", provider),
         Severity.HARMS,
         Certainty.CERTAIN,
-        f"the sync of {provider} {resource} is held{why}",
+        f"the sync of {provider} {resource} is held{since}{why}",
         f"`sisgate jobs deletions {job[:8]}` shows the records. If the provider is right, `sisgate "
         f"sync {provider} {resource} --allow-deletes` approves it.",
-        {"job": job},
+        {"job": job, "held_seconds": round(sync.seconds)},
         provider,
     )
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from sisgate.domain.figures import duration
 from sisgate.liveness.obstacles import PERIODIC_CAUSES
+from sisgate.verdict import neglect
 from sisgate.verdict.congestion import congestion
 from sisgate.verdict.doubts import doubt, together
 from sisgate.verdict.facts import DatasetFacts, FleetFacts, JobFacts, ProviderFacts
@@ -20,6 +20,7 @@ from sisgate.verdict.outages import failures
 from sisgate.verdict.parts import about
 from sisgate.verdict.refusals import expired, failing_datasets, keys_ending, refusals
 from sisgate.verdict.slowness import slowness
+from sisgate.verdict.staleness import MISSED_SECONDS, never_read, stale
 
 OUTAGES = frozenset(
     {
@@ -30,8 +31,6 @@ OUTAGES = frozenset(
         Trouble.TOKENS_FAIL,
     }
 )
-MISSED_SECONDS = 600.0
-"""How long after its time a scheduled sync is missed."""
 
 
 def judge_provider(facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
@@ -79,6 +78,7 @@ def judge_removed(name: str, removal: Mapping[str, Any], at: datetime) -> Verdic
 def judge_fleet(fleet: FleetFacts) -> Verdict:
     """Return the verdict on the whole fleet; a trouble that several providers share comes once."""
     found = [_of_fleet(of_obstacle(each)) for each in fleet.obstacles if each.provider is None]
+    found += neglect.of_everybody(fleet)
     shared = {(each.cause, each.party) for each in found}
     stopped = 0
     for facts in fleet.providers:
@@ -121,10 +121,9 @@ def _of_provider(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
     yield from congestion(facts)
     yield from keys
     for each in facts.held:
-        yield replace(
-            held(each.job, facts.name, each.resource, each.note), severity=Severity.WARNS
-        )  # fmt: skip
+        yield replace(held(each, facts.name), severity=Severity.WARNS)
     yield from failing_datasets(facts.name, facts.failed_syncs)
+    yield from neglect.of_provider(facts, fleet)
 
 
 def _of_dataset(
@@ -132,7 +131,7 @@ def _of_dataset(
 ) -> Iterator[Finding]:
     last = dataset.last
     if dataset.held is not None:
-        yield held(dataset.held.job, dataset.provider, dataset.resource, dataset.held.note)
+        yield held(dataset.held, dataset.provider)
     if dataset.absent is not None:
         yield Finding(
             Trouble.DATASET_ABSENT,
@@ -150,44 +149,18 @@ def _of_dataset(
         yield from of_job(last, facts, found)
     yield from (each for each in found if "part" in each.evidence)
     if last is None and dataset.age_seconds is None and not dataset.schedules:
-        yield _never_read(dataset)
+        yield never_read(dataset)
+    yield from neglect.of_readers(dataset)
     is_live = last is not None and not last.state.is_final
     stops = [each for each in found if each.severity is Severity.STOPS]
     yield from () if is_live else stops
-    if is_live or (dataset.missed_seconds or 0.0) < MISSED_SECONDS:
+    if is_live:
         return
-    for each in found:
-        if each.cause in PERIODIC_CAUSES:
-            yield replace(each, severity=Severity.HARMS)
-    missed = duration(dataset.missed_seconds or 0.0)
-    yield Finding(
-        Trouble.DATA_STALE,
-        Party("nobody"),
-        Severity.HARMS,
-        Certainty.POSSIBLE,
-        f"{dataset.resource} was due {missed} ago by its schedule, and has not been read since",
-        f"`sisgate schedules list` shows the last run; `sisgate sync {dataset.provider} "
-        f"{dataset.resource}` reads it now.",
-        {
-            "missed_seconds": round(dataset.missed_seconds or 0.0),
-            "age_seconds": dataset.age_seconds,
-        },
-        dataset.provider,
-    )
-
-
-def _never_read(dataset: DatasetFacts) -> Finding:
-    return Finding(
-        Trouble.NEVER_READ,
-        Party("nobody"),
-        Severity.WARNS,
-        Certainty.CERTAIN,
-        f"{dataset.resource} of {dataset.provider} was never read: no schedule does, and nobody "
-        "has asked for it",
-        f"`sisgate sync {dataset.provider} {dataset.resource}` reads it once; `sisgate schedules "
-        "list` shows what is read regularly.",
-        provider=dataset.provider,
-    )
+    if (dataset.missed_seconds or 0.0) >= MISSED_SECONDS:
+        for each in found:
+            if each.cause in PERIODIC_CAUSES:
+                yield replace(each, severity=Severity.HARMS)
+    yield from stale(dataset)
 
 
 def _of_fleet(finding: Finding) -> Finding:

@@ -36,6 +36,7 @@ class InboundLimits:
 
     def __init__(self, gateway: Gateway) -> None:
         self._shared = shared_counters(gateway)
+        self._clock = gateway.context.clock
         self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._away_until = -math.inf
 
@@ -46,10 +47,17 @@ class InboundLimits:
         """
         if CLOCK.monotonic() >= self._away_until:
             try:
-                return _counted(self._shared, rate, name)
+                return self._counted(rate, name)
             except BrokerUnavailable:
                 self._away_until = CLOCK.monotonic() + AWAY_SECONDS
         return _counted(self._own, rate, name)
+
+    def _counted(self, rate: Rate, name: str) -> Headers:
+        try:
+            return _counted(self._shared, rate, name)
+        except TooManyRequests:
+            self._shared.note_refusal(name, str(rate), self._clock.now())
+            raise
 
 
 class FailedLogins:

@@ -42,7 +42,7 @@ def lists_break_off(at: Trouble) -> Expected:
     return of("provider", "answers_invalid", "provider_down", name=at.district, says="broke off")
 
 
-@kind()
+@kind(bench_only=True)
 def lists_are_text(at: Trouble) -> Expected:
     """A gateway of the vendor answers lists with a word."""
     _ask_about_the_sync(at)
@@ -51,7 +51,7 @@ def lists_are_text(at: Trouble) -> Expected:
     return of("provider", "answers_invalid", name=at.district, says="JSON")
 
 
-@kind(wants_key=True)
+@kind(wants_key=True, bench_only=True)
 def login_page(at: Trouble) -> Expected:
     """Everything is answered by the page of a login, with status 200."""
     at.district = "clark"
@@ -73,7 +73,7 @@ def login_elsewhere(at: Trouble) -> Expected:
     return of("provider", "provider_moved", "dataset_fails", name="clark", says="redirect")
 
 
-@kind()
+@kind(bench_only=True)
 def error_documents(at: Trouble) -> Expected:
     """Lists are answered by a document that tells of an error, with status 200."""
     _ask_about_the_sync(at)
@@ -95,13 +95,10 @@ def same_page_again(at: Trouble) -> Expected:
     answer_lists(at, answer)
     at.subject = f"{at.district}/orgs"
     sync(at)
-    return of(
-        "provider", "answers_invalid", "dataset_fails", "job_failed", "list_unread",
-        name=at.district,
-    )  # fmt: skip
+    return of("provider", "list_incomplete", name=at.district, says="same page")
 
 
-@kind()
+@kind(bench_only=True)
 def lists_moved(at: Trouble) -> Expected:
     """A dataset that was read every day is no longer found where it was."""
     _ask_about_the_sync(at)
@@ -125,7 +122,7 @@ def all_moved(at: Trouble) -> Expected:
     return of("provider", "provider_moved", name=at.district, says="404")
 
 
-@kind(wants_key=True)
+@kind(wants_key=True, bench_only=True)
 def one_right_missing(at: Trouble) -> Expected:
     """The key may read everything but one dataset, of which apps and a sync ask."""
     at.district = "clark"
@@ -159,15 +156,15 @@ def tokens_end_at_once(at: Trouble) -> Expected:
     )  # fmt: skip
 
 
-@kind(limit="200/h", burst=200)
+@kind(limit="200/h", burst=200, bench_only=True)
 def quota_used_elsewhere(at: Trouble) -> Expected:
     """It answers 429, though most permits are left: somebody else uses the same account."""
     at.scene.districts[at.district].answer = answers(429, Retry_After="120")
     at.load = max(at.load, 3)
-    return of("provider", "provider_throttles", name=at.district, says="permits were left")
+    return of("provider", "provider_throttles", name=at.district, says="were left")
 
 
-@kind(over_tls=True)
+@kind(over_tls=True, bench_only=True)
 def certificate_of_another(at: Trouble) -> Expected:
     """Its name leads to a host that shows the certificate of another one."""
     district, authority = at.scene.districts[at.district], at.scene.authority
@@ -198,7 +195,7 @@ def slow_tail(at: Trouble) -> Expected:
     return of("provider", "provider_slow", name=at.district)
 
 
-@kind(settings="max_body_mb = 1")
+@kind(settings="max_body_mb = 1", bench_only=True)
 def lists_too_large(at: Trouble) -> Expected:
     """Pages are larger than the configuration takes."""
     _lists_were_good(at)

@@ -18,9 +18,18 @@ from testbed.scene import DISTRICTS, Silence
 from testbed.troubles.of_callers import PEOPLE
 from testbed.troubles.syncs import answer_lists, pages, schools, sync
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
+from workers.jobs import planning
 from workers.maintenance import reconciler
 
 DAY = 86_400.0
+
+
+def _apply(at: Trouble) -> None:
+    """Let the fleet follow a version of the configuration."""
+    file = at.scene.gateway.settings.config_file
+    assert file is not None
+    at.scene.gateway.configuration.apply(file, actor="test")
+    at.scene.follow_configuration()
 
 
 def _later(at: Trouble, days: float) -> None:
@@ -28,7 +37,7 @@ def _later(at: Trouble, days: float) -> None:
     at.scene.clock.advance(days * DAY)
 
 
-@kind()
+@kind(bench_only=True)
 def held_for_days(at: Trouble) -> Expected:
     """A sync was held days ago, and nobody decided: no further one deletes, and data grows old."""
     orgs = schools(40)
@@ -41,7 +50,7 @@ def held_for_days(at: Trouble) -> Expected:
     return of("provider", "sync_held", name=at.district, says="4 d")
 
 
-@kind()
+@kind(bench_only=True)
 def pause_forgotten(at: Trouble) -> Expected:
     """Somebody paused it for the holidays, weeks ago."""
     who = at.scene.random.choice(PEOPLE)
@@ -51,30 +60,31 @@ def pause_forgotten(at: Trouble) -> Expected:
     return of("person", "paused", name=who, says="21 d")
 
 
-@kind()
-def answer_gone(at: Trouble) -> Expected:
-    """An app asks for an answer that retention has deleted."""
-    (job,) = at.scene.ask(at.district, "portal")
-    at.scene.work(at.district)
-    _later(at, 3)
-    at.scene.gateway.privacy.retention.run(actor="beat")
-    at.subject = job
-    return of("nobody", "answer_deleted", says="response_retention")
-
-
-@kind()
+@kind(more='[schedules.nightly]\nprovider = "*"\nresources = ["orgs"]\ncron = "0 2 * * *"\n')
 def schedule_removed(at: Trouble) -> Expected:
     """Somebody took the schedule out of the configuration days ago; nothing reads it any more."""
     answer_lists(at, pages(schools(40)))
-    sync(at)
+    jobs = at.scene.gateway.schedules.run("nightly")
+    for job in jobs:
+        planning.plan(at.scene.runtime, job.id)
+    while not all(at.scene.gateway.jobs.status(job.id).is_final for job in jobs):
+        at.scene.work()
+        at.scene.clock.advance(3)
+    file = at.scene.gateway.settings.config_file
+    assert file is not None
+    text = file.read_text()
+    file.write_text(text[: text.index("[schedules.nightly]")])
+    at.scene.gateway.configuration.apply(file, actor="ana")
+    at.scene.follow_configuration()
     _later(at, 6)
     at.subject = f"{at.district}/orgs"
-    return of("nobody", "data_stale", says="schedule")
+    return of("nobody", "dataset_unscheduled", says="nightly")
 
 
 @kind(
     more='[schedules.yearly]\nprovider = "*"\nresources = ["orgs"]\ncron = "0 2 2 9 *"\n'
-    '[objectives]\nfreshness = "4h"\n'
+    '[objectives]\nfreshness = "4h"\n',
+    bench_only=True,
 )
 def schedule_too_rare(at: Trouble) -> Expected:
     """Data should be hours old at most, and the schedule reads it once a year."""
@@ -82,20 +92,22 @@ def schedule_too_rare(at: Trouble) -> Expected:
     sync(at)
     _later(at, 0.7)
     at.subject = f"{at.district}/orgs"
-    return of("nobody", "data_stale", "schedule_too_rare", says="yearly")
+    return of("nobody", "data_stale", says="yearly")
 
 
-@kind(more='[schedules.hourly]\nprovider = "*"\nresources = ["orgs"]\nevery = "1h"\n')
+@kind(
+    more='[schedules.hourly]\nprovider = "*"\nresources = ["orgs"]\nevery = "1h"\n', bench_only=True
+)
 def schedule_not_run(at: Trouble) -> Expected:
     """The schedule's last starts were missed: beat was away, and has come back."""
     answer_lists(at, pages(schools(40)))
     sync(at)
     _later(at, 0.2)
     at.subject = f"{at.district}/orgs"
-    return of("fleet", "data_stale", says="hourly")
+    return of("nobody", "data_stale", says="hourly", may_doubt=True)
 
 
-@kind()
+@kind(bench_only=True)
 def feed_unread(at: Trouble) -> Expected:
     """An app that follows a feed has not asked for days, and is far behind."""
     orgs = schools(10)
@@ -110,27 +122,29 @@ def feed_unread(at: Trouble) -> Expected:
     return of("app", "feed_unread", name="roster", says="300")
 
 
-@kind()
+@kind(bench_only=True)
 def webhook_dead(at: Trouble) -> Expected:
     """The receiver of a webhook has been down for a day."""
     hooks = at.scene.gateway.webhooks
     hook = hooks.add("https://receiver.invalid/in", ["job.ended"], every_app=True)
     with at.scene.runtime.database.write() as session:
         row = session.get_one(tables.Webhook, hook.id)
-        row.failures = 40
+        row.failures, row.last_error = 40, "no connection"
+        row.failing_since = at.scene.clock.now() - timedelta(days=1)
     at.subject = "fleet"
     return of("app", "webhook_fails", says="receiver.invalid")
 
 
-@kind()
+@kind(bench_only=True)
 def two_beats(at: Trouble) -> Expected:
     """A second beat was started on another host: harmless, but nobody meant it."""
-    at.scene.heartbeats.send(replace(BEAT, id="beat-2", host="there", pid=9))
+    _apply(at)
+    at.scene.heartbeats.send(replace(BEAT, id="beat-2", host="there", pid=9, configuration=1))
     at.subject = "fleet"
     return of("fleet", "beats_double", or_well=True)
 
 
-@kind()
+@kind(bench_only=True)
 def one_host_without_master_key(at: Trouble) -> Expected:
     """One of two hosts lacks the master key: it makes no calls with keys."""
     at.district = "clark"
@@ -143,12 +157,15 @@ def one_host_without_master_key(at: Trouble) -> Expected:
     return of("fleet", "master_key_missing", says="there")
 
 
-@kind()
+@kind(bench_only=True)
 def older_worker(at: Trouble) -> Expected:
     """The worker of one host was not upgraded."""
+    _apply(at)
+    masters = tuple(each.id.hex() for each in at.scene.runtime.master_keys)
     other = replace(
-        WORKER, id="other", name="w2@there", host="there", queues=DISTRICTS, version="0.0.9"
-    )
+        WORKER, id="other", name="w2@there", host="there", queues=DISTRICTS, version="0.0.9",
+        master_keys=masters, configuration=1, calls=(),
+    )  # fmt: skip
     at.scene.heartbeats.send(other)
     at.subject = "fleet"
     return of("fleet", "versions_differ", says="there")
@@ -164,7 +181,7 @@ def messages_quarantined(at: Trouble) -> Expected:
     return of("nobody", "messages_quarantined", says="quarantine")
 
 
-@kind()
+@kind(bench_only=True)
 def expired_in_a_pause(at: Trouble) -> Expected:
     """A job's time was over in a pause that has ended since."""
     who = at.scene.random.choice(PEOPLE)
@@ -176,14 +193,15 @@ def expired_in_a_pause(at: Trouble) -> Expected:
     control.resume(actor=who)
     at.scene.clock.advance(60)
     at.subject, at.load = job.id, 0
-    return of("person", "paused", name=who)
+    return of("person", "paused", says="is paused")
 
 
-@kind(limit="60/h", burst=60)
+@kind(limit="60/h", burst=60, bench_only=True)
 def third_starves(at: Trouble) -> Expected:
     """Two apps call everything urgent, so that a third one's calls wait for ever."""
-    for app in ("one", "two"):
-        at.scene.ask(at.district, app, 45, "urgent")
+    for _ in range(45):
+        for app in ("one", "two"):
+            at.scene.ask(at.district, app, 1, "urgent")
     at.scene.work(at.district)
     job = at.scene.as_app("third").enqueue_request(
         at.district, "GET", "/mine", timeout=7200, priority="low"
@@ -195,13 +213,19 @@ def third_starves(at: Trouble) -> Expected:
 @kind(settings="max_waiting_jobs = 20", limit="30/h", burst=10)
 def queue_full(at: Trouble) -> Expected:
     """An app has filled the provider's queue, so that no other app's jobs are accepted."""
-    with suppress(SisgateError):
-        at.scene.ask(at.district, "reports", 60, "low")
-    at.load = 0
-    return of("app", "app_flood", "queue_full", name="reports")
+
+    def fill() -> None:
+        with suppress(SisgateError):
+            at.scene.ask(at.district, "reports", 60, "low")
+
+    fill()
+    at.scene.work(at.district)
+    fill()
+    at.load, at.works = 0, False
+    return of("app", "queue_full", name="reports")
 
 
-@kind()
+@kind(bench_only=True)
 def others_slots(at: Trouble) -> Expected:
     """Every slot waits for another provider, which hangs: this one's calls wait for it."""
     hung, at.district = DISTRICTS[0], DISTRICTS[1]
@@ -218,9 +242,7 @@ def _move_to_one_host(at: Trouble) -> str:
     """Let two districts be on the host of the first one, as one vendor's customers are."""
     first, second = DISTRICTS[:2]
     gateway = at.scene.gateway
-    file = gateway.settings.config_file
-    assert file is not None
-    gateway.configuration.apply(file, actor="test")
+    _apply(at)
     old, new = (at.scene.districts[name].server.url for name in (second, first))
     plan = gateway.configuration.plan_renamed_endpoint(second, old, f"{new}/second")
     gateway.configuration.apply(plan, actor="test")
@@ -231,7 +253,7 @@ def _move_to_one_host(at: Trouble) -> str:
     return new.partition("//")[2]
 
 
-@kind()
+@kind(bench_only=True)
 def vendor_host_gone(at: Trouble) -> Expected:
     """The host of two districts accepts no connection; the third one, elsewhere, answers."""
     host = _move_to_one_host(at)
@@ -268,7 +290,7 @@ def vendor_host_gone_alone(at: Trouble) -> Expected:
     return of("provider", "provider_down", "provider_unreachable", may_doubt=True)
 
 
-@kind()
+@kind(bench_only=True)
 def vendor_host_fails(at: Trouble) -> Expected:
     """The host of two districts answers 503 to both."""
     host = _move_to_one_host(at)
@@ -284,7 +306,7 @@ def vendor_host_fails(at: Trouble) -> Expected:
     return of("provider", "provider_down", says=host)
 
 
-@kind(limit="2000/h", burst=5)
+@kind(limit="2000/h", burst=5, bench_only=True)
 def slowed_down(at: Trouble) -> Expected:
     """It refused many calls by 429, so that the pace is a fraction of the limit still."""
     district = at.scene.districts[at.district]
@@ -299,7 +321,8 @@ def slowed_down(at: Trouble) -> Expected:
 
 
 @kind(
-    settings='school_hours = { zone = "UTC", start = "06:00", end = "18:00", max_concurrency = 1 }'
+    settings='school_hours = { zone = "UTC", start = "06:00", end = "18:00", max_concurrency = 1 }',
+    bench_only=True,
 )
 def school_hours(at: Trouble) -> Expected:
     """One call at a time is allowed while the school is open, and many wait for long."""
@@ -313,7 +336,7 @@ def school_hours(at: Trouble) -> Expected:
     return of("nobody", "pace_bound", says="school")
 
 
-@kind(wants_key=True)
+@kind(wants_key=True, bench_only=True)
 def key_revoked_by_the_vendor(at: Trouble) -> Expected:
     """The client was deleted at the vendor: token requests are 400, as the standard says."""
     at.district = "clark"
@@ -358,5 +381,5 @@ def asks_too_often(at: Trouble) -> Expected:
 
     more()
     at.more = more
-    at.subject = at.scene.random.choice(("fleet", at.district))
+    at.subject = "fleet"
     return of("app", "inbound_refused", name="portal", says="10/m")

@@ -60,7 +60,7 @@ def redis_slow(at: Trouble) -> Expected:
     return of("redis", "redis_slow", says="round trip")
 
 
-@kind()
+@kind(bench_only=True)
 def redis_replica(at: Trouble) -> Expected:
     """After a failover, Redis is a replica and takes no writes."""
     redis = at.scene.runtime.redis
@@ -105,7 +105,7 @@ def ledger_read_only(at: Trouble) -> Expected:
     return of("database", "ledger_unusable", says="readonly")
 
 
-@kind()
+@kind(bench_only=True)
 def disk_fails(at: Trouble) -> Expected:
     """The disk of the database's file fails: nothing can be written beyond its first kilobyte."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -122,7 +122,7 @@ def standby(at: Trouble) -> Expected:
     plain = url.render_as_string(hide_password=False).replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {url.database} SET default_transaction_read_only = on")
-    at.scene.at_end.callback(_writable_again, plain, url.database)
+    at.scene.at_end.callback(_writable_again, plain, str(url.database))
     at.scene.runtime.database.dispose()
     _duties_fail(at)
     return of("database", "ledger_unusable", says="standby")

@@ -127,7 +127,8 @@ class Kind:
     """One kind of trouble: how it begins, and what it needs before.
 
     `usual` calls were made a while ago, from which it is known what is usual; one that `wants_key`
-    befalls the provider that has one. `database` is the kind of ledger that it befalls.
+    befalls the provider that has one. `database` is the kind of ledger that it befalls. Tests leave
+    out one that is `bench_only`.
     """
 
     begin: Begin
@@ -135,6 +136,7 @@ class Kind:
     usual: int
     wants_key: bool
     database: str
+    bench_only: bool
 
 
 KINDS: dict[str, Kind] = {}
@@ -142,13 +144,18 @@ KINDS: dict[str, Kind] = {}
 
 
 def kind(
-    *, usual: int = 4, wants_key: bool = False, database: str = "sqlite", **stage: object
+    *,
+    usual: int = 4,
+    wants_key: bool = False,
+    database: str = "sqlite",
+    bench_only: bool = False,
+    **stage: object,
 ) -> Callable[[Begin], Begin]:
     """Add a kind of trouble, on a stage with these settings."""
 
     def add(begin: Begin) -> Begin:
         scenery = Stage(**stage)  # type: ignore[arg-type]  # as named
-        KINDS[begin.__name__] = Kind(begin, scenery, usual, wants_key, database)
+        KINDS[begin.__name__] = Kind(begin, scenery, usual, wants_key, database, bench_only)
         return begin
 
     return add

@@ -229,8 +229,11 @@ def test_nothing_is_left_behind_in_a_connection_of_a_pooler(
 
 
 def test_on_a_connection_of_its_own_only_the_hot_path_is_prepared(database: Database) -> None:
-    """What every call passes is planned once, and kept until a rollback. JIT is off."""
-    assert max(left_behind(database)) == (1, 0, 0, 1)
+    """What every call passes is planned once, and kept until a rollback.
+
+    JIT is off, and locks of others are waited for with an end.
+    """
+    assert max(left_behind(database)) == (1, 0, 0, 2)
 
 
 def test_an_upgrade_that_dies_leaves_no_lock(postgres_url: str, admin: Admin) -> None:

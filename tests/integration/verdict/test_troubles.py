@@ -20,7 +20,7 @@ from testbed.troubles import injection
 from testbed.troubles.trouble import KINDS
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [name for name, it in KINDS.items() if not it.bench_only])
 def test_the_verdict_names_who_is_at_fault(
     kind: str, tmp_path: Path, redis_url: str, ledgers: Ledgers, request: pytest.FixtureRequest
 ) -> None:

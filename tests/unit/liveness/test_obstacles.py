@@ -130,7 +130,8 @@ def test_a_host_with_another_time_is_named_and_stops_nothing(
     assert [one.message for one in found] == expected
     assert not any(one.stops for one in found)
     coarse = [replace(one, clock_error_seconds=400.0) for one in off]
-    assert [one.cause for one in judged(Fleet(coarse, 0.0))] == [Cause.REDIS_SLOW]
+    causes = [one.cause for one in judged(Fleet(coarse, 0.0))]
+    assert causes == ([] if offset is None else [Cause.REDIS_SLOW])
 
 
 def test_a_slow_redis_is_one_that_most_find_slow() -> None:
@@ -140,7 +141,7 @@ def test_a_slow_redis_is_one_that_most_find_slow() -> None:
     ]
     (slow,) = judged(Fleet(off, 0.0), trip_seconds=0.001)
     assert (slow.message, slow.stops, slow.harms) == (
-        "Redis is slow: a round trip takes 800 ms", False, True,
+        "Redis is slow: a round trip takes 0.8 s", False, True,
     )  # fmt: skip
     assert judged(Fleet([off[0], replace(BEAT, clock_offset_seconds=0.0)], 0.0)) == []
     assert [one.cause for one in judged(Fleet([WORKER, BEAT], 0.0), trip_seconds=2.0)] == [

@@ -21,6 +21,7 @@ from sisgate.verdict.facts import (
     ByHand,
     FailedSync,
     FleetFacts,
+    HeldSync,
     Host,
     JobFacts,
     KeyStanding,
@@ -250,11 +251,16 @@ def test_several_that_cannot_be_reached_at_once_are_told_of_together() -> None:
 
 def test_a_held_sync_says_once_what_would_be_deleted() -> None:
     """In the words of its note, which name no command."""
-    finding = held("3f8a1c2d", "clark", "students", "120 of 300 records would be deleted: absent.")
+    note = "120 of 300 records would be deleted: absent."
+    finding = held(HeldSync("3f8a1c2d", "students", note), "clark")
     assert finding.message == (
         "the sync of clark students is held: 120 of 300 records would be deleted: absent"
     )
-    assert "too many records would be deleted" in held("3f8a", "clark", "students", None).message
+    later = held(HeldSync("3f8a", "students", None, 4 * 86_400.0), "clark").message
+    assert (
+        later
+        == "the sync of clark students is held for 4 d, because too many records would be deleted"
+    )
 
 
 def test_answers_before_the_failure_do_not_clear_the_network() -> None:

@@ -1,0 +1,146 @@
+"""Troubles that calls do not show by failing, and answers that are not what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from sisgate.verdict.facts import (
+    DatasetFacts,
+    FailingReceiver,
+    FeedReader,
+    FleetFacts,
+    KeyStanding,
+    MetError,
+    ProviderFacts,
+    RecentCall,
+    RefusedCaller,
+    TimedCall,
+    Timing,
+    Unsettled,
+)
+from sisgate.verdict.finding import Finding, Verdict
+from sisgate.verdict.judgement import judge_dataset, judge_fleet, judge_provider
+
+NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
+FLEET = FleetFacts(NOW)
+DAY = 86_400.0
+
+
+def culprit_of(verdict: Verdict) -> Finding:
+    """Return what is blamed."""
+    assert verdict.culprit is not None, verdict.summary
+    return verdict.culprit
+
+
+def called(*calls: tuple[str, int | None]) -> list[RecentCall]:
+    """Return calls of apps with their statuses, newest first."""
+    return [
+        RecentCall(app, status, float(age), "GET") for age, (app, status) in enumerate(calls, 1)
+    ]
+
+
+def judged(**facts: object) -> Verdict:
+    """Return the verdict on a provider."""
+    return judge_provider(ProviderFacts("clark", **facts), FLEET)  # type: ignore[arg-type]  # as named
+
+
+@pytest.mark.parametrize(("status", "how"), [(404, "refuses"), (302, "redirects")])
+def test_what_no_app_finds_any_more_has_moved(status: int, how: str) -> None:
+    """It is no mistake of the apps; of one app alone, or with good answers between, it is."""
+    apps = [("lms", status), ("portal", status)]
+    found = culprit_of(judged(recent=called(*apps * 3, ("lms", 200))))
+    assert (found.cause, str(found.party)) == ("provider_moved", "provider clark")
+    assert f"clark {how} every call of every app" in found.message
+    few = judged(recent=called(*apps * 2, ("lms", 200)))
+    assert few.is_unclear
+    alone = judged(recent=called(*[("lms", status)] * 6, ("portal", 200)))
+    between = judged(recent=called(("portal", 200), *apps * 3))
+    for verdict in (alone, between):
+        assert all(each.cause != "provider_moved" for each in verdict.findings)
+
+
+def test_a_key_is_not_blamed_for_tokens_that_are_refused_when_new() -> None:
+    """It was accepted for them."""
+    refused = called(*[("lms", 401)] * 8)
+    key = KeyStanding("3f8a1c2d", "primary", suspect_seconds=20.0)
+    errors = [MetError("provider_refused", "No.", 401, 1.0, fresh_token=True)] * 4
+    found = culprit_of(judged(recent=refused, keys=[key], met=errors))
+    assert (found.cause, found.party.kind) == ("tokens_fail", "provider")
+    other = [replace(each, fresh_token=False) for each in errors]
+    assert culprit_of(judged(recent=refused, keys=[key], met=other)).cause == "key_refused"
+
+
+def test_an_answer_that_broke_off_was_one() -> None:
+    """Neither our network nor the way there is in doubt, though nobody else was called."""
+    cut = [MetError("provider_unavailable", "It broke off.", broke_off=True)] * 4
+    silent = called(*[("lms", None)] * 4)
+    found = culprit_of(judged(recent=silent, met=cut))
+    assert (found.cause, found.party.kind) == ("provider_down", "provider")
+    assert "answers broke off" in found.message
+    assert judged(recent=silent, met=[replace(each, broke_off=False) for each in cut]).is_unclear
+
+
+def test_a_slow_tail_is_told_until_it_is_over() -> None:
+    """One of eight among quick ones; a tail that is usual is none."""
+    quick, slow = TimedCall(0.2), TimedCall(20.0)
+    tail, usual = [quick] * 3 + [slow, *[quick] * 7] * 4, [quick] * 40
+    found = culprit_of(judged(recent=called(("lms", 200)), timing=Timing(tail, usual)))
+    assert found.message == (
+        "clark is slow now and then: 4 of the last 35 calls took about 20 s, while half take 0.2 s"
+    )
+    for timing in (Timing(tail, tail), Timing([quick] * 20 + [slow] * 12, usual)):
+        assert judged(recent=called(("lms", 200)), timing=timing).standing == "well"
+
+
+def test_what_waits_for_somebody_is_told_of_the_fleet() -> None:
+    """Messages, receivers, callers; and of a provider what is its own."""
+    fleet = FleetFacts(
+        NOW,
+        providers=[ProviderFacts("clark", unsettled=Unsettled(2, "3f8a1c2d", 2 * DAY))],
+        quarantined={"clark": 1, "adams": 2},
+        receivers=[FailingReceiver("wh-1", "lms", "lms.test", "active", "it answered 500", DAY)],
+        refused_callers=[RefusedCaller("portal", 40, "10/m"), RefusedCaller("lms", 2, "10/m")],
+    )
+    told = {str(each.cause): str(each.party) for each in judge_fleet(fleet).findings}
+    assert told == {
+        "messages_quarantined": "nobody", "webhook_fails": "app lms",
+        "inbound_refused": "app portal", "outcome_unknown": "provider clark",
+    }  # fmt: skip
+    own = {str(each.cause) for each in judge_provider(fleet.providers[0], fleet).findings}
+    assert own == {"messages_quarantined", "outcome_unknown"}
+
+
+def dataset(**facts: object) -> Verdict:
+    """Return the verdict on a dataset that was read two days ago."""
+    facts = {"age_seconds": 2 * DAY, **facts}
+    return judge_dataset(
+        DatasetFacts("clark", "orgs", **facts),  # type: ignore[arg-type]  # as named
+        ProviderFacts("clark"),
+        FLEET,
+    )
+
+
+def test_old_data_says_why_it_is_not_read() -> None:
+    """The objective, the schedule that was taken away; without either nobody knows what is due."""
+    assert dataset().standing == "well"
+    assert dataset(fresh_seconds=3 * DAY, schedules=["nightly"]).standing == "well"
+    late = dataset(fresh_seconds=DAY, schedules=["yearly"], next_read_seconds=90 * DAY)
+    assert culprit_of(late).message == (
+        "orgs is 2 d old, and its objective allows 24 h: schedule yearly reads it next in 90 d"
+    )
+    gone = culprit_of(dataset(former_schedule="nightly"))
+    assert gone.cause == "dataset_unscheduled"
+    assert "by schedule nightly, which reads it no more" in gone.message
+    assert dataset(missed_seconds=3600.0, schedules=["hourly"]).is_unclear
+
+
+def test_a_reader_that_asks_no_more_is_named() -> None:
+    """Not one that has read all, or asked today."""
+    readers = [FeedReader("roster", 300, 9 * DAY), FeedReader("lms", 0, 9 * DAY)]
+    found = culprit_of(dataset(readers=[*readers, FeedReader("portal", 5, 60.0)]))
+    assert (found.cause, str(found.party)) == ("feed_unread", "app roster")
+    lost = culprit_of(dataset(readers=[FeedReader("lms", 5, 60.0, is_lost=True)]))
+    assert "It has to read all records again." in lost.remedy
