@@ -64,9 +64,8 @@ def show_changes(output: Presenter, plan: ConfigurationPlan) -> None:
     output.show(f"{', '.join(counts)}; {base}.")
     for provider, jobs in plan.cancels.items():
         output.warn(f"{_jobs(jobs, provider)} {'ends' if jobs == 1 else 'end'} as cancelled.")
-    for channel, messages in plan.drops.items():
-        waiting = counted(messages, "waiting message")
-        output.warn(f"{waiting} of the channel {channel} will never be sent.")
+    for text in plan.lost_messages:
+        output.warn(text)
     if plan.removed_providers:
         output.note(
             "Calls under way finish. Records and changes of removed providers stay; a provider "

@@ -19,7 +19,6 @@ from sisgate.cli.formats import commands_of, program
 from sisgate.cli.presenter import Presenter
 from sisgate.clock import Clock, SystemClock
 from sisgate.errors import UsageError
-from sisgate.settings.service import service_url
 from sisgate.start_up import gc_frozen_imports
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class Invocation:
     def service(self) -> str | None:
         """The URL of the HTTP service that answers; None for the installation of this machine."""
         if self.url is None:
+            from sisgate.settings.service import service_url
+
             return None if self.is_here else service_url()
         if self.is_here:
             raise UsageError(

@@ -11,7 +11,7 @@ import typer.main
 from typer.exceptions import TyperException
 
 from sisgate import __version__
-from sisgate.errors import BrokerUnavailable, SisgateError, UsageError
+from sisgate.errors import BrokerUnavailable, ServiceUnavailable, SisgateError, UsageError
 from sisgate.start_up import extra_of, gc_frozen_imports, missing_extra
 
 with gc_frozen_imports():
@@ -176,7 +176,8 @@ def execute(arguments: list[str]) -> int:
 def _failed(output: Presenter, invocation: Invocation, error: SisgateError) -> ExitCode:
     code = output.fail(error)
     if invocation.asked_service:
-        output.note(f"The error is of the HTTP service {invocation.place}.")
+        if not isinstance(error, ServiceUnavailable):  # which names it
+            output.note(f"So says the HTTP service {invocation.place}.")
     elif isinstance(error, BrokerUnavailable) and "`sisgate up`" not in error.message:
         output.note("Start `sisgate up`, or check broker_url if your Redis runs elsewhere.")
     return code

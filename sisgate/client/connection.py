@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from sisgate import __version__, tracing
 from sisgate.client.problems import error_of
 from sisgate.clock import Clock, SystemClock
-from sisgate.domain.network import tls_fault, why_unreachable
+from sisgate.domain.network import causes_of, tls_fault, why_unreachable
 from sisgate.domain.secret import HoldsSecret, forget_locals
 from sisgate.errors import (
     AnswerInvalid,
@@ -39,6 +40,14 @@ LONGEST_PAUSE_SECONDS = 5.0
 POOL = 64
 """Connections that are kept for reuse; more are made where more threads ask at once."""
 CHUNK_BYTES = 65_536
+
+_REASONS = (
+    (ConnectionRefusedError, "it refuses connections"),
+    (socket.gaierror, "its name is not known"),
+    (requests.ConnectTimeout, "no connection in time"),
+    (requests.ReadTimeout, "no answer in time"),
+)
+"""Why a service cannot be reached, for people."""
 
 _GATEWAYS = frozenset({502, 503, 504})
 """What proxies answer while the service behind them is away."""
@@ -261,7 +270,8 @@ class Connection:
 
     def _away(self, error: Exception, what: str) -> ServiceUnavailable:
         """Return our error for one of the network, whose text may hold the request."""
-        why = why_unreachable(error)
+        causes = [type(each) for each in causes_of(error)]
+        why = next((text for kind, text in _REASONS if kind in causes), why_unreachable(error))
         forget_locals(error)
         return ServiceUnavailable(
             f"{self.url} {what} ({why}). Check SISGATE_URL, and that `sisgate serve` runs there."

@@ -150,7 +150,7 @@ def tls_fault(error: BaseException) -> TlsFault | None:
 
     >>> tls_fault(ValueError("no TLS at all"))
     """
-    for each in _chain(error):
+    for each in causes_of(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             return _of_certificate(each.verify_code)
         if isinstance(each, ssl.CertificateError):
@@ -203,7 +203,7 @@ def _of_certificate(code: int) -> TlsFault:
     return TlsFault.REVOKED if code in _REVOKED else TlsFault.UNTRUSTED
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes_of(error: BaseException) -> Iterator[BaseException]:
     """The errors that led to one: causes, contexts, and those that libraries keep inside others."""
     waiting, seen = [error], set()
     while waiting:

@@ -14,6 +14,7 @@ from sisgate.configuration import FleetConfiguration, edits
 from sisgate.configuration.diff import TableChange, differences
 from sisgate.configuration.document import Document, Draft, draft_of, read_file
 from sisgate.configuration.live import publish
+from sisgate.domain.figures import counted
 from sisgate.errors import (
     BrokerUnavailable,
     ConfigurationConflict,
@@ -49,6 +50,14 @@ class ConfigurationPlan:
     def removed_providers(self) -> list[str]:
         """The names of the providers that it removes."""
         return providers_of(self.changes, "remove")
+
+    @property
+    def lost_messages(self) -> list[str]:
+        """What is said of the messages that would never be sent."""
+        return [
+            f"{counted(count, 'waiting message')} of the channel {name} will never be sent."
+            for name, count in self.drops.items()
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields JSON-ready, without the document."""

@@ -105,7 +105,8 @@ class ConfigurationFile:
             return f"not applied: {why}"
         applied = configuration.apply(plan, actor="sisgate up", reason=f"saved {self._file.name}")
         self._remember(digest, digest)
-        return f"version {applied.version.number} is in force: {_summary(applied.changes)}"
+        text = f"version {applied.version.number} is in force: {_summary(applied.changes)}"
+        return ". ".join([text, *plan.lost_messages])
 
     def _late(self) -> str:
         """Return what to say of changed settings that need a restart, '' without any."""

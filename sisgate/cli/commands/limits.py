@@ -13,7 +13,6 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Priority, Provider, Reason, Resource, time_ahead
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
-from sisgate.domain.rates import Rate, are_faster
 from sisgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ def set_limits(
             f"Give a limit, as in `sisgate limits set {provider} 500/h`, or return to the "
             f"configured ones with `sisgate limits set {provider} --reset`."
         )
+    from sisgate.domain.rates import Rate, are_faster
+
     control = invocation.gateway.providers.control(provider)
     changed = control.set_limits(limits or None, actor=user_name(), reason=reason)
     configured = invocation.gateway.providers.overview(provider).providers[0].limits

@@ -59,10 +59,7 @@ def rollback_form(visit: Visit) -> View:
         for name, count in plan.cancels.items()
         if count
     ]
-    lines += [
-        f"{count:,} waiting messages of the channel {name} would never be sent."
-        for name, count in plan.drops.items()
-    ]
+    lines += plan.lost_messages
     base = FormField("based_on", "", kind="hidden", value=str(plan.base))
     return act_view(
         f"Roll back to version {number}", lines, base, REASON, submit="Roll back",

@@ -130,6 +130,17 @@ def test_waiting_work_is_not_ended_without_a_person(followed: Followed) -> None:
     assert job.status().state == "accepted"
 
 
+def test_alerts_that_a_removed_channel_will_never_send_are_named(followed: Followed) -> None:
+    """The file is applied: nobody's work ends by it."""
+    channel = '[alerts.channels.ops]\nurl_env = "OPS_ALERTS"\n'
+    followed.save("[providers.lincoln]", f"{channel}[providers.lincoln]")
+    followed.gateway.alerts.test("ops", actor="ana")
+    assert followed.save(channel, "") == (
+        "sisgate.toml: version 3 is in force: - alerts. "
+        "1 waiting message of the channel ops will never be sent."
+    )
+
+
 def test_without_the_ledger_it_is_tried_again(
     followed: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
