@@ -80,6 +80,17 @@ class _NoAnswer(Exception):
         self.seconds = seconds
 
 
+class Reply(dict[str, Any]):
+    """An object in an answer of the service."""
+
+    def __missing__(self, name: str) -> Any:
+        """Raise `AnswerInvalid`: nothing that is needed is missing but from an older service."""
+        raise AnswerInvalid(
+            f"The service answered without {name!r}, which this version of sisgate needs. It is "
+            "older: upgrade it, or use a client of its version."
+        )
+
+
 @dataclass(frozen=True)
 class ServiceReply:
     """A good answer of the service: its status and its JSON, None for an empty one."""
@@ -146,7 +157,8 @@ class Connection:
             if response.status_code == 204 or not response.content:
                 return ServiceReply(response.status_code, None)
             try:
-                return ServiceReply(response.status_code, response.json())
+                reply = response.json(object_hook=Reply)
+                return ServiceReply(response.status_code, reply)
             except ValueError:
                 raise AnswerInvalid(
                     f"{self.url} answered with something that is not JSON. Is SISGATE_URL the "

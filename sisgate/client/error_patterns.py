@@ -10,6 +10,7 @@ from sisgate.client.paths import error_pattern_path
 from sisgate.client.values import text_of, value_of
 from sisgate.domain.alert_states import PatternState
 from sisgate.domain.validation import chosen
+from sisgate.errors import NotFound, UnknownErrorPattern
 from sisgate.gateway.errors import ErrorSummary
 
 
@@ -40,7 +41,12 @@ class HttpErrorPatterns:
 
     def history(self, pattern_id: str) -> Mapping[datetime, int]:
         """Return how often a pattern came in each ten minutes of the last day, without zeros."""
-        found = self._connection.get(f"{error_pattern_path(pattern_id)}/history")
+        try:
+            found = self._connection.get(f"{error_pattern_path(pattern_id)}/history")
+        except UnknownErrorPattern:
+            raise
+        except NotFound:  # an older service
+            return {}
         return value_of(dict[datetime, int], found["counts"])
 
     def resolve(

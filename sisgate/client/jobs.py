@@ -25,7 +25,7 @@ from sisgate.clock import Clock
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.states import JobState
 from sisgate.domain.validation import chosen
-from sisgate.errors import JobExpired, SisgateError, UnknownJob
+from sisgate.errors import JobExpired, NotFound, SisgateError, UnknownJob
 from sisgate.gateway.answer import Answer, RequestTarget
 from sisgate.gateway.job_handle import Job
 from sisgate.gateway.job_status import DeadLetter, JobStatus
@@ -88,10 +88,19 @@ class HttpJobs:
         """Return the statuses of several jobs, leaving out unknown ids."""
         found: list[JobStatus] = []
         for start in range(0, len(job_ids), PAGE):
-            body = {"ids": list(job_ids[start : start + PAGE])}
-            page = self._connection.post("/v1/jobs/statuses", body, may_repeat=True)["jobs"]
-            found += map(status_of, page)
+            ids = list(job_ids[start : start + PAGE])
+            try:
+                page = self._connection.post("/v1/job-statuses", {"ids": ids}, may_repeat=True)
+            except NotFound:  # an older service
+                found += self._each_status(ids)
+            else:
+                found += map(status_of, page["jobs"])
         return found
+
+    def _each_status(self, job_ids: Sequence[str]) -> Iterator[JobStatus]:
+        for job_id in job_ids:
+            with suppress(UnknownJob):
+                yield self.status(job_id)
 
     def list(
         self,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.domain.stored_records import StoredChange, StoredRecord
 from sisgate.domain.targets import Query
 from sisgate.domain.validation import aware
-from sisgate.errors import UsageError
+from sisgate.errors import AnswerInvalid, UsageError
 from sisgate.gateway.answer import Answer, RequestTarget
 from sisgate.gateway.hold import Hold
 from sisgate.gateway.job_status import DeadLetter, JobStatus
@@ -47,8 +49,9 @@ _TIMES = ("accepted_at", "started_at", "ended_at", "expires_at")
 
 def status_of(document: Json) -> JobStatus:
     """Return the status of a job."""
-    values = {name: document[name] for name in _STATUS if name in document}
-    values |= {name: moment(document[name]) for name in _TIMES}
+    whole = completed(JobStatus, document)
+    values = {name: whole[name] for name in _STATUS if name in whole}
+    values |= {name: moment(whole[name]) for name in _TIMES}
     values["state"] = JobState(document["state"])
     values["priority"] = Priority.parse(document["priority"])
     return JobStatus(**values)
@@ -168,11 +171,62 @@ def _query(query: Query | None) -> Any:
 def value_of(kind: type[T], document: Any) -> T:
     """Return a value of a type, for those that few apps use: its fields are those of the document.
 
-    Loads pydantic.
+    What an older service does not tell is empty. Raises `AnswerInvalid` for another document. Loads
+    pydantic.
     """
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
-    return TypeAdapter(kind).validate_python(document)
+    try:
+        return TypeAdapter(kind).validate_python(completed(kind, document))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise AnswerInvalid(
+            f"The service answered what this version of sisgate cannot read ({place}: "
+            f"{first['msg']}). Are both of one version?"
+        ) from None
+
+
+def completed(kind: Any, document: Any) -> Any:
+    """Return a document with the fields of a type that it lacks and that have an empty value.
+
+    >>> completed(Hold | None, {"reason": "paused"})
+    {'reason': 'paused', 'next_probe_at': None}
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in {Union, UnionType}:
+        return completed(next((e for e in inner if is_dataclass(e) or get_args(e)), None), document)
+    if isinstance(document, list) and inner:
+        return [completed(inner[0], each) for each in document]
+    if not isinstance(document, Mapping):
+        return document
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints(kind)
+        known = {name: completed(hints.get(name), each) for name, each in document.items()}
+        return known | {
+            each.name: _empty(hints[each.name])
+            for each in fields(kind)
+            if each.init and each.name not in known
+            if each.default is MISSING and each.default_factory is MISSING
+        }
+    if len(inner) == 2:
+        return {name: completed(inner[1], each) for name, each in document.items()}
+    return document
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _empty(hint: Any) -> Any:
+    """Return the empty value of a type; None for others, and for those that may be None."""
+    kind = get_origin(hint) or hint
+    if kind in {str, int, float, bool}:
+        return kind()
+    if isinstance(kind, type) and issubclass(kind, Mapping):
+        return {}
+    return () if isinstance(kind, type) and issubclass(kind, Sequence) else None
 
 
 def person_of(provider: str, sourced_id: str) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def list_dead_letters(
     return DeadLetters(jobs=letters)
 
 
-@router.post("/jobs/statuses", **operation("look", "anywhere", "Show some jobs"))
+@router.post("/job-statuses", **operation("look", "anywhere", "Show some jobs"))
 def list_statuses(order: StatusesOrder, caller: Caller) -> JobsDocument:
     """Return the jobs with these ids that the caller may see."""
     return JobsDocument(jobs=caller.jobs.statuses(order.ids))
