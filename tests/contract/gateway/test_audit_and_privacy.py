@@ -39,11 +39,23 @@ def test_the_audit_log_is_proved_whole(world: World, tmp_path: Path) -> None:
     file.write_text("".join(f"{line}\n" for line in audit.export()), "utf-8")
     keys = audit.public_keys()
     assert verify_signed(file, keys).is_whole
+    assert audit.verify_export(file).is_whole
     file.write_text(file.read_text("utf-8").replace("gradebook", "notebook"), "utf-8")
     assert not verify_signed(file, keys).is_whole
+    assert not audit.verify_export(file).is_whole
     for denied in ("verify", "seal", "head", "public_keys", "export"):
         with pytest.raises(AccessDenied):
             getattr(world.gateway.audit, denied)()
+
+
+def test_the_audit_log_is_followed(world: World) -> None:
+    """Each event once, after those that were seen."""
+    audit, wanted = world.admin.audit, AuditFilter(action="limits:")
+    following = audit.follow(wanted, audit.tail(wanted))
+    assert list(following.new()) == []
+    world.admin.providers.control(NAME).pause(actor="ana")
+    assert [each.action for each in following.new()] == ["limits:provider:pause"]
+    assert list(following.new()) == []
 
 
 def test_the_audit_log_is_searched_for_several_subjects(world: World) -> None:

@@ -202,6 +202,12 @@ def test_a_sync_that_is_wrong_is_the_same_error_everywhere(world: World) -> None
             world.gateway.sync(provider, resource, **options)
         assert type(wrong.value) is expected, (provider, resource, options)
     assert world.gateway.jobs.list() == []
+    world.gateway.datasets.check(NAME, "students", "classes")
+    for expected, provider, resource in (
+        (UnknownProvider, "nowhere", "students"), (UnknownResource, NAME, "grades"),
+    ):  # fmt: skip
+        with pytest.raises(expected, match=resource if expected is UnknownResource else provider):
+            world.gateway.datasets.check(provider, resource)
 
 
 def test_what_the_caller_may_not_see_does_not_exist(world: World) -> None:

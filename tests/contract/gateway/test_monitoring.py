@@ -79,13 +79,17 @@ def test_channels_are_shown_without_urls_and_tested(world: World) -> None:
     (channel,) = alerts.channels()
     assert (channel.name, channel.is_here, channel.waiting) == ("ops", False, 0)
     number = alerts.test("ops", actor="ana")
-    assert world.fleet.alerts.was_sent(number) == (False, None)
+    assert alerts.was_sent(number) == (False, None)
+    with pytest.raises(UnknownAlert):
+        alerts.was_sent(number + 1)
     assert alerts.channels()[0].waiting == 1
     for unknown in ("nobody", "a/b"):
         with pytest.raises(UsageError):
             alerts.test(unknown, actor="ana")
     with pytest.raises(AccessDenied):
         world.gateway.alerts.channels()
+    with pytest.raises(AccessDenied):
+        world.gateway.alerts.was_sent(number)
 
 
 def test_errors_that_are_alike_are_one_pattern(world: World) -> None:
@@ -103,6 +107,7 @@ def test_errors_that_are_alike_are_one_pattern(world: World) -> None:
     assert (pattern.is_new, sum(pattern.by_hour), len(pattern.by_hour)) == (True, pattern.count, 24)
     assert world.gateway.errors.list() == [pattern]
     assert errors.get(pattern.id[:8]) == pattern
+    assert sum(errors.history(pattern.id).values()) == pattern.count
     fixed = errors.resolve(pattern.id, fixed_in="1.2.3", actor="ana")
     assert (fixed.state, fixed.fixed_in) == ("resolved", "1.2.3")
     assert str(fixed.resolved_by).startswith("ana (token ")

@@ -15,6 +15,7 @@ from sisgate.errors import (
     SisgateError,
     UnknownKey,
     UnknownProvider,
+    UnknownSchedule,
     UnknownToken,
     UnknownVersion,
     UnknownWebhook,
@@ -67,6 +68,9 @@ def test_limits_pauses_and_breakers_are_changed_by_who_may(world: World) -> None
     assert control.set_limits(["2/h", "1/m"], actor="ana", reason="a test")
     assert control.holds_now
     assert not control.set_limits(["2/h", "1/m"], actor="ana")
+    state = world.gateway.providers.control(LIMITED).state()
+    assert [str(each.rate) for each in state.windows] == ["2/h", "1/m"]
+    assert state.overridden
     assert control.set_limits(None, actor="ana")
     until = world.now() + timedelta(hours=1)
     control.pause(until, actor="ana")
@@ -80,6 +84,9 @@ def test_limits_pauses_and_breakers_are_changed_by_who_may(world: World) -> None
     held = world.gateway.providers.hold(LIMITED)
     assert held is not None
     assert (held.reason, held.by_hand) == ("breaker", True)
+    (endpoint,) = world.gateway.providers.breakers(LIMITED).standings()
+    assert (endpoint.breaker.state, endpoint.breaker.pinned) == ("open", True)
+    assert endpoint.breaker.wait_seconds == float("inf")
     assert len(breakers.set("auto", "1", actor="ana")) == 1
     assert breakers.holds_now
     with pytest.raises(UsageError):
@@ -93,6 +100,7 @@ def test_limits_pauses_and_breakers_are_changed_by_who_may(world: World) -> None
 def test_the_configuration_has_versions(world: World) -> None:
     """Planned, applied, compared with the one it is based on, and rolled back."""
     configuration = world.admin.configuration
+    assert configuration.version() == 0
     with pytest.raises(UnknownVersion):
         configuration.show()
     provider = {
@@ -106,6 +114,7 @@ def test_the_configuration_has_versions(world: World) -> None:
     assert (plan.base, change.kind, change.subject) == (1, "change", f"providers.{NAME}")
     assert [(each.name, each.after) for each in change.settings] == [("limit", "5/h")]
     assert configuration.apply(plan, actor="ana").version.number == 2
+    assert configuration.version() == 2
     with pytest.raises(ConfigurationConflict):
         configuration.apply(changed, actor="ana", based_on=1)
     assert not configuration.apply(changed, actor="ana").is_new
@@ -268,6 +277,7 @@ def test_the_rest_of_the_house_is_shown(world: World) -> None:
     assert liveness.fleet is not None
     assert {each.kind for each in liveness.fleet.processes} == {"worker", "beat"}
     assert "sisgate" in world.admin.fleet.openmetrics()
+    assert world.admin.fleet.metrics().as_dict()
 
 
 def test_schedules_are_of_a_provider_or_of_those_that_are_selected(world: World) -> None:
@@ -285,6 +295,10 @@ def test_schedules_are_of_a_provider_or_of_those_that_are_selected(world: World)
     assert [each.name for each in (every, none, one)] == ["all", "none", "one"]
     assert [every.next_at is None, none.next_at is None] == [False, True]
     assert (one.when, one.in_words) == ("0 2 * * * UTC", "at 02:00 every day in UTC")
+    assert world.admin.schedules.get("one") == one
+    assert (one.of, one.starts, one.is_whole) == (NAME, {NAME: one.next_at}, False)
+    with pytest.raises(UnknownSchedule):
+        world.admin.schedules.get("weekly")
 
 
 def test_the_reason_of_an_action_is_in_the_audit_log(world: World) -> None:
