@@ -80,7 +80,7 @@ class _NoAnswer(Exception):
         self.seconds = seconds
 
 
-class Reply(dict[str, Any]):
+class AnsweredObject(dict[str, Any]):
     """An object in an answer of the service."""
 
     def __missing__(self, name: str) -> Any:
@@ -157,7 +157,7 @@ class Connection:
             if response.status_code == 204 or not response.content:
                 return ServiceReply(response.status_code, None)
             try:
-                reply = response.json(object_hook=Reply)
+                reply = response.json(object_hook=AnsweredObject)
                 return ServiceReply(response.status_code, reply)
             except ValueError:
                 raise AnswerInvalid(

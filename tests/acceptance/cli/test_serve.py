@@ -14,6 +14,7 @@ import requests
 
 from sisgate.credentials.master import make_master_key
 from sisgate.sandbox import SandboxProcess
+from testbed.command_line import typed
 from testbed.stack import PATIENCE_SECONDS, wait_until
 from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.conftest import add_key
@@ -38,6 +39,11 @@ def test_a_sync_over_http_is_done_by_the_stack(command: Command, sandbox: Sandbo
     assert answer.json()["answer"]["status"] in {200, 404}
     ready = requests.get(f"{url.removesuffix('/v1')}/health/ready", timeout=10).json()
     assert ready["status"] == "ready"
+    laptop = {**command.environment, "SISGATE_URL": url.removesuffix("/v1")}
+    words = ("sync", "skyward", "orgs", "terms", "--wait", "--timeout", "60")
+    followed = typed(words, folder=command.folder.parent, environment=laptop)
+    assert (followed.returncode, followed.stdout.count("done")) == (0, 2)
+    assert "skyward: all ended (2 of 2 jobs" in followed.stderr
     assert command.down() == 0
     command.wait_until_gone()
 
