@@ -29,10 +29,6 @@ class Plan:
     obstacles: Sequence[Obstacle] = ()
     hold: Hold | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready, but for times."""
-        return {**asdict(self), "obstacles": [each.as_dict() for each in self.obstacles]}
-
 
 @dataclass(frozen=True)
 class PriorityQueue:

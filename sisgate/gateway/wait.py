@@ -42,9 +42,7 @@ class Wait:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready, but for times."""
-        by_hand = self.hold is not None and self.hold.by_hand
-        obstacles = [each.as_dict() for each in self.obstacles]
-        return {**asdict(self), "by_hand": by_hand, "obstacles": obstacles}
+        return {**asdict(self), "by_hand": self.hold is not None and self.hold.by_hand}
 
     def explanation(self, provider: str) -> str:
         """Return the reason, to follow "waits for"."""

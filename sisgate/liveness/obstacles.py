@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from sisgate.domain.figures import duration
 from sisgate.domain.sentences import as_sentence
@@ -65,10 +64,6 @@ class Obstacle:
     def concerns(self, provider: str) -> bool:
         """Return whether it blocks a provider's jobs."""
         return self.stops and self.provider in {None, provider}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {**asdict(self), "cause": self.cause.value}
 
 
 def sentences(obstacles: Iterable[Obstacle]) -> str:

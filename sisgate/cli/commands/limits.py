@@ -142,7 +142,7 @@ def plan(
     invocation.gateway.datasets.check(provider, resource)
     forecast = invocation.gateway.plan(provider, resource, priority=priority)
     output.result(
-        {"provider": provider, "resource": resource, **forecast.as_dict()},
+        {"provider": provider, "resource": resource, **vars(forecast)},
         f"{provider} {resource}: {_outlook(forecast, invocation.clock.now())}.",
     )
     if forecast.obstacles:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
-from sisgate.gateway import BulkOutcome, HeldDeletions, Timeline
+from sisgate.gateway import BulkOutcome, HeldDeletions, Plan, Timeline
 from sisgate.gateway.answer import RequestTarget
 from sisgate.web.deps import ACTOR, Caller, Common, End, JobId, Purpose
 from sisgate.web.rights import operation
@@ -21,7 +21,6 @@ from sisgate.web.schemas.jobs import (
     JobDocument,
     JobPage,
     JobsDocument,
-    PlanDocument,
     Resolution,
     StatusesOrder,
     WaitsFor,
@@ -137,9 +136,9 @@ def get_target(job_id: JobId, caller: Caller) -> RequestTarget:
 
 
 @router.get("/jobs/{job_id}/forecast", **operation("look", "job", "Forecast a job's times"))
-def get_forecast(job_id: JobId, caller: Caller) -> PlanDocument:
+def get_forecast(job_id: JobId, caller: Caller) -> Plan:
     """Return when a job begins and ends, or did."""
-    return PlanDocument.of(caller.jobs.expected(job_id))
+    return caller.jobs.expected(job_id)
 
 
 @router.get("/jobs/{job_id}/timeline", **operation("look", "job", "Tell what happened to a job"))

@@ -9,10 +9,9 @@ from fastapi import APIRouter, Query
 
 from sisgate.domain.priorities import PriorityName
 from sisgate.errors import BrokerUnavailable
-from sisgate.gateway import NewRequest
+from sisgate.gateway import NewRequest, Plan
 from sisgate.web.deps import Caller, ProviderName, ResourceName
 from sisgate.web.rights import operation
-from sisgate.web.schemas.jobs import PlanDocument
 from sisgate.web.schemas.providers import (
     NamesDocument,
     ProviderDetails,
@@ -88,9 +87,9 @@ def get_plan(
     resource: ResourceName,
     caller: Caller,
     priority: PriorityName = "normal",
-) -> PlanDocument:
+) -> Plan:
     """Return what a sync would need and when it would begin and end. Enqueues nothing."""
-    return PlanDocument.of(caller.plan(provider, resource, priority=priority))
+    return caller.plan(provider, resource, priority=priority)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from sisgate.gateway import DiagnosticResult, Liveness
+from sisgate.gateway import DiagnosticResult, Liveness, Obstacle
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
@@ -186,7 +186,7 @@ class FleetDocument(Document):
     """The processes, null while Redis is away, and what keeps jobs from running."""
 
     processes: list[ProcessDocument] | None
-    obstacles: list[Json]
+    obstacles: list[Obstacle]
 
     @classmethod
     def of(cls, liveness: Liveness) -> Self:

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from sisgate.domain.priorities import PriorityName
 from sisgate.domain.states import JobState
-from sisgate.gateway import Answer, Job, JobStatus
+from sisgate.gateway import Answer, Hold, Job, JobStatus, Obstacle
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
-from sisgate.web.schemas.providers import BecauseOrder, HoldDocument
+from sisgate.web.schemas.providers import BecauseOrder
 
 OriginName = Literal["call", "shared", "stored"]
 
@@ -160,17 +160,6 @@ class DeadLetters(Document):
     jobs: list[DeadLetterDocument]
 
 
-class PlanDocument(Document):
-    """A forecast. Times are null while unknown."""
-
-    calls: int | None
-    left: Annotated[int | None, Field(description="Quota left in the tightest window.")]
-    starts_at: Moment | None
-    done_by: Moment | None
-    obstacles: list[Json]
-    hold: Annotated[HoldDocument | None, Field(description="Why the provider takes no calls.")]
-
-
 class WaitDocument(Document):
     """What a job waits for, and until when."""
 
@@ -178,8 +167,8 @@ class WaitDocument(Document):
     until: Moment | None
     by_hand: bool
     failure: str | None
-    obstacles: list[Json]
-    hold: HoldDocument | None
+    obstacles: list[Obstacle]
+    hold: Hold | None
 
 
 class FoundJob(Document):

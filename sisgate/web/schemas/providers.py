@@ -13,6 +13,7 @@ from sisgate.gateway import (
     AbsentDataset,
     Hold,
     LimiterState,
+    Obstacle,
     Overview,
     PriorityQueue,
     TransformTrial,
@@ -100,18 +101,13 @@ class EndpointDocument(Document):
     checked_seconds: float | None
 
 
-class HoldDocument(Document):
-    """Why a provider takes no calls, and when the next one is made."""
+class ExplainedHold(Document):
+    """Why a provider takes no calls, and when the next one is made; the same as a sentence."""
 
     reason: Literal["breaker", "paused", "blocked"]
     next_probe_at: Moment | None
     by_hand: bool
     failure: str | None
-
-
-class ExplainedHold(HoldDocument):
-    """The same with its explanation as a sentence."""
-
     explanation: str
 
 
@@ -155,7 +151,7 @@ class ProviderDocument(LimiterDocument):
     held: Annotated[bool, Field(description="Whether no endpoint may be called.")]
     endpoints: list[EndpointPlace]
     breakers: Annotated[list[EndpointDocument], BeforeValidator(lambda known: known or ())]
-    obstacles: list[Json]
+    obstacles: list[Obstacle]
     workers: Annotated[list[str] | None, Field(description="Which serve it now.")]
     keys: Annotated[list[str] | None, Field(description="Slots with an active key.")]
     auth: str
