@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sisgate.alerts.evaluation import Silence
 from sisgate.alerts.lifecycle import AlertStatus
 from sisgate.client.connection import Connection
 from sisgate.client.paths import alert_path, segment, silence_path
+from sisgate.client.twins import twin
 from sisgate.client.values import text_of, value_of
 from sisgate.domain.alert_states import AlertState
 from sisgate.domain.validation import chosen
 from sisgate.errors import NotFound, UsageError
-from sisgate.gateway.alerts import ChannelStatus
+from sisgate.gateway.alerts import Alerts, ChannelStatus
 
 _AT = "/v1/alerts"
 
@@ -24,17 +26,11 @@ class HttpAlerts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def list(
-        self,
-        *,
-        states: Sequence[AlertState | str] = (),
-        provider: str | None = None,
-        limit: int = 100,
-    ) -> Sequence[AlertStatus]:
-        """Return the alerts that have not ended, else those in `states`; the worst first."""
+    @twin(Alerts.list)
+    def list(self, *, states: Sequence[AlertState | str], **query: Any) -> Sequence[AlertStatus]:
         wanted = [chosen("state", AlertState, each) for each in states] or None
-        query = {"state": wanted, "provider": provider, "limit": limit}
-        return value_of(list[AlertStatus], self._connection.get(_AT, query)["alerts"])
+        found = self._connection.get(_AT, {**query, "state": wanted})["alerts"]
+        return value_of(list[AlertStatus], found)
 
     def get(self, alert_id: str) -> AlertStatus:
         """Return the one alert whose id begins so; `UnknownAlert` otherwise."""

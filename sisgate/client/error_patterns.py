@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import error_pattern_path
+from sisgate.client.twins import twin
 from sisgate.client.values import text_of, value_of
 from sisgate.domain.alert_states import PatternState
 from sisgate.domain.validation import chosen
 from sisgate.errors import NotFound, UnknownErrorPattern
-from sisgate.gateway.errors import ErrorSummary
+from sisgate.gateway.errors import ErrorPatterns, ErrorSummary
 
 
 class HttpErrorPatterns:
@@ -20,20 +22,13 @@ class HttpErrorPatterns:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @twin(ErrorPatterns.list)
     def list(
-        self,
-        *,
-        states: Sequence[PatternState | str] = ("open",),
-        provider: str | None = None,
-        since: datetime | None = None,
-        limit: int = 100,
+        self, *, states: Sequence[PatternState | str], since: datetime | None, **query: Any
     ) -> Sequence[ErrorSummary]:
-        """Return the patterns that the caller may see, the one that was seen last first."""
-        query = {
-            "state": [chosen("state", PatternState, each) for each in states],
-            "provider": provider, "since": text_of("since", since), "limit": limit,
-        }  # fmt: skip
-        return value_of(list[ErrorSummary], self._connection.get("/v1/errors", query)["errors"])
+        wanted = [chosen("state", PatternState, each) for each in states]
+        asked = {**query, "state": wanted, "since": text_of("since", since)}
+        return value_of(list[ErrorSummary], self._connection.get("/v1/errors", asked)["errors"])
 
     def get(self, pattern_id: str) -> ErrorSummary:
         """Return the one pattern whose id begins so; `UnknownErrorPattern` otherwise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from sisgate.domain.validation import chosen
@@ -41,6 +42,19 @@ def segment(text: str, unknown: type[NotFound]) -> str:
     return quote(text, safe="")
 
 
+def _below(root: str, unknown: type[NotFound]) -> Callable[[str], str]:
+    """Return what returns the path of a name below a root."""
+    return lambda name: f"{root}/{segment(name, unknown)}"
+
+
+provider_path = _below("/v1/providers", UnknownProvider)
+sla_path = _below("/v1/sla", UnknownProvider)
+token_path = _below("/v1/tokens", UnknownToken)
+schedule_path = _below("/v1/schedules", UnknownSchedule)
+message_path = _below("/v1/quarantine", UnknownMessage)
+webhook_path = _below("/v1/webhooks", UnknownWebhook)
+
+
 def job_path(job_id: str) -> str:
     """Return the path of a job."""
     if len(job_id) > 36 or "/" in job_id:
@@ -53,11 +67,6 @@ def bulk_path(action: str) -> str:
     return f"/v1/jobs/bulk/{chosen('action', ('retry', 'cancel'), action)}"
 
 
-def provider_path(name: str) -> str:
-    """Return the path of a provider."""
-    return f"/v1/providers/{segment(name, UnknownProvider)}"
-
-
 def dataset_path(provider: str, resource: str) -> str:
     """Return the path of a dataset."""
     return f"{provider_path(provider)}/datasets/{segment(resource, UnknownResource)}"
@@ -67,26 +76,6 @@ def keys_path(provider: str, key_id: str | None = None) -> str:
     """Return the path of a provider's keys, or of one of them."""
     every = f"{provider_path(provider)}/keys"
     return every if key_id is None else f"{every}/{segment(key_id, UnknownKey)}"
-
-
-def token_path(token_id: str) -> str:
-    """Return the path of a token."""
-    return f"/v1/tokens/{segment(token_id, UnknownToken)}"
-
-
-def schedule_path(name: str) -> str:
-    """Return the path of a schedule."""
-    return f"/v1/schedules/{segment(name, UnknownSchedule)}"
-
-
-def message_path(message_id: str) -> str:
-    """Return the path of a message in quarantine."""
-    return f"/v1/quarantine/{segment(message_id, UnknownMessage)}"
-
-
-def webhook_path(webhook_id: str) -> str:
-    """Return the path of a webhook."""
-    return f"/v1/webhooks/{segment(webhook_id, UnknownWebhook)}"
 
 
 def alert_path(alert_id: str) -> str:
@@ -109,8 +98,3 @@ def error_pattern_path(pattern_id: str) -> str:
         name = pattern_id[:40]
         raise UnknownErrorPattern(f"No error pattern has the id {name}.", pattern=name)
     return f"/v1/errors/{segment(pattern_id, UnknownErrorPattern)}"
-
-
-def sla_path(provider: str) -> str:
-    """Return the path of a provider's service levels."""
-    return f"/v1/sla/{segment(provider, UnknownProvider)}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sisgate.admission.state import LimiterState
 from sisgate.client.connection import Connection
 from sisgate.client.paths import provider_path
 from sisgate.client.provider_state import endpoint_of, limiter_of, provider_of
+from sisgate.client.twins import twin
 from sisgate.client.values import hold_of, obstacle_of, queue_of, text_of, value_of
 from sisgate.errors import NotFound
 from sisgate.gateway.breakers import EndpointStatus
@@ -17,6 +18,7 @@ from sisgate.gateway.hold import Hold
 from sisgate.gateway.overview import Overview
 from sisgate.gateway.plan import PriorityQueue
 from sisgate.gateway.provider_search import ProviderPage
+from sisgate.gateway.providers import Providers
 from sisgate.gateway.usage import Usage
 
 
@@ -48,20 +50,8 @@ class HttpProviders:
             [obstacle_of(each) for each in document.get("periodic") or ()],
         )
 
-    def search(
-        self,
-        text: str = "",
-        *,
-        kind: str | None = None,
-        pool: str | None = None,
-        sort: str = "name",
-        page: int = 1,
-        size: int = 50,
-    ) -> ProviderPage:
-        """Return a page of the providers that the caller may see; see `Providers.search`."""
-        query = {
-            "text": text, "kind": kind, "pool": pool, "sort": sort, "page": page, "size": size
-        }  # fmt: skip
+    @twin(Providers.search)
+    def search(self, **query: Any) -> ProviderPage:
         found = self._connection.get("/v1/providers", query)
         return ProviderPage(
             [provider_of(each) for each in found["providers"]],
@@ -94,21 +84,13 @@ class HttpProviders:
         """Return the circuit breakers of a provider."""
         return HttpBreakers(self._connection, name)
 
+    @twin(Providers.usage)
     def usage(
-        self,
-        provider: str | None = None,
-        *,
-        app: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        by: Literal["total", "day", "hour"] = "total",
+        self, *, since: datetime | None, until: datetime | None, **query: Any
     ) -> Sequence[Usage]:
-        """Return the calls of each app to each provider, and their results."""
-        query = {
-            "provider": provider, "app": app, "since": text_of("since", since),
-            "until": text_of("until", until), "by": by,
-        }  # fmt: skip
-        return value_of(list[Usage], self._connection.get("/v1/usage", query)["usage"])
+        times = {"since": text_of("since", since), "until": text_of("until", until)}
+        found = self._connection.get("/v1/usage", {**query, **times})["usage"]
+        return value_of(list[Usage], found)
 
     def _get(self, name: str) -> Mapping[str, Any]:
         document: Mapping[str, Any] = self._connection.get(provider_path(name))
