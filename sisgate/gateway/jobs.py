@@ -70,12 +70,9 @@ class Jobs:
             raise UsageError("Give a job's id, or the beginning of it.")
         principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
+            places = places_of(principal)
             ids = job_search.ids_beginning(
-                session,
-                prefix,
-                app=own_app(principal),
-                places=places_of(principal),
-                limit=3,
+                session, prefix, app=own_app(principal), places=places, limit=3
             )
         if not ids:
             raise UnknownJob(f"No job's id begins with {prefix}. See `sisgate jobs list`.")
@@ -123,15 +120,10 @@ class Jobs:
         if own is not None and app not in {None, own}:
             return []
         rows = job_search.find(
-            self._core.database,
-            states=selected,
-            provider=provider,
-            resource=resource,
-            app=own or app,
-            places=places_of(principal),
-            after=read_cursor(after) if after is not None else None,
-            limit=limit,
-        )
+            self._core.database, states=selected, provider=provider, resource=resource,
+            app=own or app, places=places_of(principal),
+            after=read_cursor(after) if after is not None else None, limit=limit,
+        )  # fmt: skip
         return [status_of(job, {}) for job in rows]
 
     def search(
@@ -301,14 +293,9 @@ class Jobs:
                 return []
             app = principal.name
         rows = job_search.find_dead(
-            self._core.database,
-            provider=provider,
-            app=app,
-            error=error,
-            since=since,
-            places=places_of(principal),
-            limit=limit,
-        )
+            self._core.database, provider=provider, app=app, error=error, since=since,
+            places=places_of(principal), limit=limit,
+        )  # fmt: skip
         return [DeadLetter(status_of(dead.job, {}), dead.tries, dead.lost_workers) for dead in rows]
 
     def cancel(
