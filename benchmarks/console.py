@@ -253,8 +253,6 @@ def _show_paints(
     report.figures[name] = paints
     slowest = sorted(paints.items(), key=lambda item: -item[1]["paint"])
     rows = [[path, *(f"{value:,.0f}" for value in each.values())] for path, each in slowest]
-    columns = [
-        "page", "ms to the first paint of the first view", f"of the median of {ROUNDS}",
-        "first byte, ms", "ms of the service's processor", "kB",
-    ]  # fmt: skip
-    report.add_table(f"{name}: at most {most_ms:,} ms, with an empty cache", columns, rows)
+    columns = ["page", "first view", "median", "first byte", "processor", "kB"]
+    title = f"{name}: ms to the first paint, at most {most_ms:,}; {ROUNDS} views, empty caches"
+    report.add_table(title, columns, rows)

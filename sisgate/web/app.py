@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from sisgate import __version__
 from sisgate.console import Console
 from sisgate.gateway import Gateway
+from sisgate.start_up import gc_seldom
 from sisgate.web import errors
 from sisgate.web.deps import Shared, known_parameters
 from sisgate.web.faces import Faces
@@ -62,6 +63,8 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
     app of the process's own environment does not name callers: each has a token of its own.
     """
     root = gateway if gateway is not None else Gateway.from_env()
+    if gateway is None:
+        gc_seldom()
     config = root.settings.web
     shared = Shared(config, WaitingRequests(config.max_waiting), KeptReadiness(root))
     failed = FailedLogins(config.failed_logins_rate)

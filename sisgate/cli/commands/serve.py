@@ -8,7 +8,7 @@ import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation, Needs
-from sisgate.start_up import require_extras
+from sisgate.start_up import gc_seldom, require_extras
 
 app = Commands()
 
@@ -40,5 +40,6 @@ def serve(
             [("api", f"{address}/v1"), ("access", settings.access)],
             json={"event": "ready", "url": address, "access": settings.access},
         )
+        gc_seldom()
         service.serve_until_stopped()
     invocation.output.json({"event": "stopped"})
