@@ -32,8 +32,13 @@ class HttpDatasets:
 
     def check(self, provider: str, *resources: str) -> None:
         """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
+        if provider == "*":
+            every = self._connection.get("/v1/providers")["providers"]
+            known = {each for found in every for each in found["resources"]}
+            check_resources("*", "The fleet", sorted(known), resources)
+            return
         found = self._connection.get(provider_path(provider))
-        check_resources(provider, found["kind"], found["resources"], resources)
+        check_resources(provider, f"{provider} ({found['kind']})", found["resources"], resources)
 
     def list(
         self,

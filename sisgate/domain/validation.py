@@ -39,13 +39,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def check_resources(
-    provider: str, kind: str, known: Sequence[str], resources: Iterable[str]
+    provider: str, who: str, known: Sequence[str], resources: Iterable[str]
 ) -> None:
-    """Raise `UnknownResource`, which lists the valid names, if a provider lacks a resource."""
+    """Raise `UnknownResource`, which lists the valid names, if `who` lacks a resource."""
     unknown = [resource for resource in resources if resource not in known]
     if unknown:
         raise UnknownResource(
-            f"{provider} ({kind}) has no resource {', '.join(map(repr, unknown))}; it has "
+            f"{who} has no resource {', '.join(map(repr, unknown))}; it has "
             f"{', '.join(known)}.{did_you_mean(unknown[0], known)}",
             provider=provider,
         )

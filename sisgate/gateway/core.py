@@ -80,8 +80,14 @@ class Core:
 
     def check_dataset(self, provider: str, *resources: str) -> None:
         """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
+        if provider == "*":
+            every = self.configuration.current().providers.values()
+            offered = {each for config in every for each in config.dialect_class.resources}
+            check_resources("*", "The fleet", sorted(offered), resources)
+            return
         config = self.provider(provider)
-        check_resources(provider, config.kind, tuple(config.dialect_class.resources), resources)
+        known = tuple(config.dialect_class.resources)
+        check_resources(provider, f"{provider} ({config.kind})", known, resources)
 
     def require_unless_local(self, action: Action) -> None:
         """Check a caller other than the user of this process, who has access to its files anyway.

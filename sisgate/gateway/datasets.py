@@ -68,7 +68,10 @@ class Datasets:
         self._browser = RecordBrowser(core, disclosures)
 
     def check(self, provider: str, *resources: str) -> None:
-        """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
+        """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names.
+
+        `*` is any provider.
+        """
         self._core.check_dataset(provider, *resources)
 
     def list(

@@ -13,8 +13,6 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Overlap, Reason, length_or_never
 from sisgate.cli.presenter import Presenter, write_line
 from sisgate.cli.tables import Columns
-from sisgate.domain.validation import did_you_mean
-from sisgate.errors import UnknownResource
 from sisgate.gateway import Role
 
 if TYPE_CHECKING:
@@ -73,15 +71,8 @@ def _check_scope(invocation: Invocation, scope: str) -> None:
     """Raise `UnknownProvider` or `UnknownResource` for a scope that matches nothing."""
     provider, _, resource = scope.partition("/")
     resources = [] if resource in {"", "*"} else [resource]
-    if provider != "*":
+    if provider != "*" or resources:
         invocation.gateway.datasets.check(provider, *resources)
-        return
-    overview = invocation.gateway.providers.overview()
-    offered = {each for provider in overview.providers for each in provider.resources}
-    if not offered.issuperset(resources):
-        raise UnknownResource(
-            f"No provider has a resource {resource!r}.{did_you_mean(resource, offered)}"
-        )
 
 
 @app.add("sisgate tokens list --all", name="list")

@@ -203,8 +203,10 @@ def test_a_sync_that_is_wrong_is_the_same_error_everywhere(world: World) -> None
         assert type(wrong.value) is expected, (provider, resource, options)
     assert world.gateway.jobs.list() == []
     world.gateway.datasets.check(NAME, "students", "classes")
+    world.gateway.datasets.check("*", "students")
     for expected, provider, resource in (
         (UnknownProvider, "nowhere", "students"), (UnknownResource, NAME, "grades"),
+        (UnknownResource, "*", "grades"),
     ):  # fmt: skip
         with pytest.raises(expected, match=resource if expected is UnknownResource else provider):
             world.gateway.datasets.check(provider, resource)
