@@ -64,7 +64,7 @@ def read_usage(
     now = core.clock.now()
     since = ledger.hour_of(since or now - SINCE)
     with core.database.read() as session:
-        hours = ledger.counted(session, since, until or now, provider, app)
+        hours = ledger.counted(session, since, until or now, provider, app, now)
     visible = [hour for hour in hours if core.access.allows(Action.LOOK, hour.provider)]
     return summed(visible, _BEGINNINGS[by])
 

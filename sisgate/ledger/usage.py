@@ -37,14 +37,17 @@ def roll_up(database: Database, now: datetime) -> Iterator[datetime]:
             return
         with database.write() as session:
             columns = [column.key for column in UsageHour.__table__.columns]
-            rolled = insert_into(session, UsageHour).from_select(columns, _of_hour(hour))
+            rolled = insert_into(session, UsageHour).from_select(columns, _of_hour(hour, now))
             session.execute(rolled.on_conflict_do_nothing())
         yield hour
 
 
-def _of_hour(hour: datetime) -> Select[datetime, str, str, int, int, int, int, int]:
+def _of_hour(hour: datetime, now: datetime) -> Select[datetime, str, str, int, int, int, int, int]:
     """Count the calls that were begun within an hour, from the calls themselves."""
     last = Attempt.number == Call.attempt
+    # One under way has not failed; one whose worker was lost has.
+    is_over = or_(Attempt.ended_at.is_not(None), Attempt.lease_until < now)
+    is_failed = or_(Attempt.status.is_(None) & is_over, Attempt.status >= NO_ANSWER_FROM)
     rows = func.coalesce(func.sum(case((last, Call.rows), else_=0)), 0)
     return (
         select(
@@ -53,7 +56,7 @@ def _of_hour(hour: datetime) -> Select[datetime, str, str, int, int, int, int, i
             Job.app,
             func.count().label("calls"),
             _count(Attempt.status == 429).label("throttled"),
-            _count(or_(Attempt.status.is_(None), Attempt.status >= NO_ANSWER_FROM)).label("failed"),
+            _count(is_failed).label("failed"),
             cast(rows, Integer).label("rows"),
             _count(Attempt.unsent.is_not(None)).label("unsent"),
         )
@@ -67,7 +70,12 @@ def _of_hour(hour: datetime) -> Select[datetime, str, str, int, int, int, int, i
 
 
 def counted(
-    session: Session, since: datetime, until: datetime, provider: str | None, app: str | None
+    session: Session,
+    since: datetime,
+    until: datetime,
+    provider: str | None,
+    app: str | None,
+    now: datetime,
 ) -> list[UsageHour]:
     """Return the hours from `since` on, before `until`: those rolled up, then those to come."""
     query = select(UsageHour).where(UsageHour.hour >= since, UsageHour.hour < until)
@@ -79,7 +87,7 @@ def counted(
     found = list(session.scalars(query.order_by(*order)))
     hour = _next(session, since)
     while hour is not None and hour < until:
-        to_come = session.execute(_of_hour(hour).where(*whose(provider, app, None)))
+        to_come = session.execute(_of_hour(hour, now).where(*whose(provider, app, None)))
         found += [UsageHour(**row._mapping) for row in to_come]
         hour = _first_after(session, hour + HOUR)
     return found

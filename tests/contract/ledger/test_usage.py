@@ -51,7 +51,7 @@ def call(
 def seen(database: Database, hours: float) -> Seen:
     """What is counted until then: hour, provider, app, calls, throttled, failed, rows."""
     with database.read() as session:
-        found = usage.counted(session, NOW - HOUR, NOW + hours * HOUR, None, None)
+        found = usage.counted(session, NOW - HOUR, NOW + hours * HOUR, None, None, NOW + 9 * HOUR)
         return [
             ((one.hour - NOW) // HOUR, one.provider, one.app, one.calls, one.throttled, one.failed,
              one.rows)
@@ -108,8 +108,17 @@ def test_what_could_not_be_sent_has_failed_but_not_what_is_our_own_doing(used: D
         roll_up(used, hours)
         assert seen(used, 9) == [*ALL[:2], (2, "lincoln", "b", 2, 0, 1, 7)]
         with used.read() as session:
-            hour = usage.counted(session, NOW - HOUR, NOW + 9 * HOUR, None, "b")[-1]
+            hour = usage.counted(session, NOW, NOW + 9 * HOUR, None, "b", NOW + 9 * HOUR)[-1]
             assert hour.unsent == 1
+
+
+def test_a_call_under_way_has_not_failed(database: Database) -> None:
+    """One whose worker was lost has, once its lease is over."""
+    call(database, 0, None)
+    for now, failed in ((NOW + LEASE, 0), (NOW + 2 * LEASE, 1)):
+        with database.read() as session:
+            (hour,) = usage.counted(session, NOW, NOW + HOUR, None, None, now)
+            assert (hour.calls, hour.failed) == (1, failed)
 
 
 def test_two_beats_at_once_count_an_hour_once(used: Database) -> None:
