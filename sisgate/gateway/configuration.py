@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sisgate.access.policy import Action
-from sisgate.audit.events import CONFIGURATION_APPLIED, PROVIDER_PURGED
+from sisgate.audit.events import CONFIGURATION_APPLIED
 from sisgate.audit.log import record
 from sisgate.configuration import FleetConfiguration, edits
 from sisgate.configuration.diff import TableChange, differences
@@ -18,10 +18,10 @@ from sisgate.domain.figures import counted
 from sisgate.errors import (
     BrokerUnavailable,
     ConfigurationConflict,
-    UnknownProvider,
     UnknownVersion,
     UsageError,
 )
+from sisgate.gateway import purging
 from sisgate.gateway.core import Core
 from sisgate.gateway.removed_providers import removed_error
 from sisgate.ledger import alerts, call_queue, removal
@@ -244,46 +244,14 @@ class Configuration:
         Its jobs, keys and audit events stay. Raises `UsageError` while it is configured, or where
         no version says that it is not, and `UnknownProvider` if there never was one.
         """
-        core = self._core
-        actor = core.access.require(Action.ADMINISTER).token_actor or actor
-        self._check_removed(provider)
-        event = {"actor": actor, "action": PROVIDER_PURGED, "subject": provider}
-        core.audit(**event, provider=provider, reason=reason, phase="begin")
-        rows = removal.purge(core.database, provider)
-        core.audit(**event, provider=provider, reason=reason, phase="end", rows=dict(rows))
-        return rows
+        return purging.purge(self._core, provider, actor, reason)
 
     def left_by(self, provider: str) -> Mapping[str, int]:
         """Return what `purge` would delete, by table. Raises what it raises.
 
         A provider that is still configured is counted as well: what it would leave.
         """
-        self._core.access.require(Action.ADMINISTER)
-        with self._core.database.read() as session:
-            is_configured = ledger.has_provider(session, provider)
-            rows = removal.owned_by(session, provider)
-        if not is_configured:
-            self._check_removed(provider)
-        return rows
-
-    def _check_removed(self, provider: str) -> None:
-        # The ledger is asked: this process may lag, or not understand the provider's table.
-        with self._core.database.read() as session:
-            if not ledger.newest(session):
-                raise UsageError(
-                    "The ledger has no version of the configuration yet, so another host's file "
-                    f"may have {provider}. Apply one without it first.",
-                    provider=provider,
-                )
-            if ledger.has_provider(session, provider):
-                raise UsageError(f"{provider} is configured: remove it first.", provider=provider)
-            known = ledger.removed(session, [provider]) or removal.left_something(session, provider)
-        if not known:
-            raise UnknownProvider(
-                f"There was never a provider {provider!r}: nothing of it is stored. "
-                "`sisgate config history` names those that were removed.",
-                provider=provider,
-            )
+        return purging.left_by(self._core, provider)
 
     def history(self, limit: int = 20) -> Sequence[VersionInfo]:
         """Return the newest versions, newest first: who applied each, when, why."""
