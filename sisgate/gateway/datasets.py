@@ -9,12 +9,16 @@ from datetime import datetime
 from sisgate.access.policy import Action
 from sisgate.audit.events import FEEDS_BEGUN_ANEW
 from sisgate.audit.log import record
+from sisgate.domain.priorities import Priority
 from sisgate.domain.stored_records import StoredChange, StoredRecord
 from sisgate.gateway import feeds
+from sisgate.gateway.acceptance import urgency_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.gateway.feeds import Feed, FeedConsumer
+from sisgate.gateway.forecast import plan_sync
 from sisgate.gateway.job import places_of
+from sisgate.gateway.plan import Plan
 from sisgate.gateway.record_browsing import RecordBrowser, RecordHistory, RecordPage
 from sisgate.ledger import datasets
 from sisgate.ledger.records import count_live, stream_changes, stream_records
@@ -147,6 +151,12 @@ class Datasets:
             rows, provider, resource,
             include_deleted=include_deleted, purpose=purpose, request_id=request_id,
         )  # fmt: skip
+
+    def plan(self, provider: str, resource: str, priority: str | Priority) -> Plan:
+        """Forecast a sync without enqueuing it; see `Gateway.plan`."""
+        self.check(provider, resource)
+        self._core.access.require(Action.LOOK, provider, resource)
+        return plan_sync(self._core, provider, resource, urgency_of(priority))
 
     def browse(
         self,

@@ -297,13 +297,7 @@ class Gateway(Parts):
 
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Forecast a sync without enqueuing it: calls, quota left, times."""
-        from sisgate.access.policy import Action
-        from sisgate.gateway.acceptance import urgency_of
-        from sisgate.gateway.forecast import plan_sync
-
-        self._core.check_dataset(provider, resource)
-        self.access.require(Action.LOOK, provider, resource)
-        return plan_sync(self._core, provider, resource, urgency_of(priority))
+        return self.datasets.plan(provider, resource, priority)
 
     def why(self, subject: str | None = None) -> Verdict:
         """Return how a provider, a `PROVIDER/DATASET` or a job stands, and who is at fault.

@@ -77,7 +77,7 @@ TWINS: list[tuple[type, type]] = [
 ]
 """Each part, and its twin over HTTP."""
 
-OWN = {"enqueue_and_wait", "job_of", "plan", "records", "changes"}
+OWN = {"enqueue_and_wait", "job_of"}
 """What other modules of the client use of a twin."""
 
 FOR_APPS = {
