@@ -170,7 +170,8 @@ class Console:
         else:
             twin = "GET", route.path
             form = next((each for each in self.routes if (each.method, each.path) == twin), None)
-            page = form.result(visit) if form is not None else None
+            rest = {each: value for each, value in typed.items() if each != name}
+            page = form.result(replace(visit, form=rest)) if form is not None else None
         if not isinstance(page, View) or (name is None and "fields" not in page.values):
             return None
         return asked_again(page, typed, error)

@@ -149,6 +149,14 @@ class Room:
         """Register a page."""
         return self._route("GET", path, action, where)
 
+    def finder(self, path: str, action: Action, where: Where) -> Callable[[Handler], Handler]:
+        """Register a page that is also the answer to a form, which says what to look for.
+
+        What names a person is in no address: browsers, proxies and their logs keep addresses.
+        """
+        register = self.page(path, action, where), self.action(path, action, where)
+        return lambda handler: register[1](register[0](handler))
+
     def action(self, path: str, action: Action, where: Where) -> Callable[[Handler], Handler]:
         """Register what a form does."""
         return self._route("POST", path, action, where)

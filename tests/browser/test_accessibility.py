@@ -30,7 +30,6 @@ ACTS = {
 ASKED = {
     "/search": "q=lincoln",
     "/jobs/bulk/{action}": "q=state:cancelled",
-    "/disclosures": "provider=lincoln&person=none",
 }
 """What a page is asked for, beside its place."""
 
@@ -47,6 +46,8 @@ FORMS = (
     ("/tokens/new", {"Name": "ada"}, "Make the token"),
     ("/jobs/{answered}", {"Why you look": "a call"}, "Show student data"),
     ("/datasets/lincoln/students/records", {"Why you look": "a call"}, "Show student data"),
+    ("/datasets/lincoln/students/records", {"Ids from": "7"}, "Show"),
+    ("/disclosures", {"Provider": "lincoln", "Id at": "none"}, "Search"),
     ("/held/{held}", {"Why you look": "a call"}, "Show student data"),
     ("/jobs/bulk/retry?q=state:cancelled", {"Reason": "again"}, "Retry 1 job"),
     ("/login", {"Token": "sisgate_wrong"}, "Log in"),

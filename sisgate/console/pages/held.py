@@ -32,6 +32,12 @@ def held_sync(visit: Visit) -> View:
     return _view(visit)
 
 
+@room.finder("/held/{job_id}/records", Action.LOOK, "job")
+def held_sync_from(visit: Visit) -> View:
+    """Show the records from an id on."""
+    return _view(visit)
+
+
 @room.page("/held/{job_id}/data", Action.LOOK, "job")
 def without_data(visit: Visit) -> Done:
     """Go to the page that is no look at student data."""

@@ -13,11 +13,11 @@ room = Room()
 MOST = 500
 
 
-@room.page("/disclosures", Action.ADMINISTER, "installation")
+@room.finder("/disclosures", Action.ADMINISTER, "installation")
 def disclosures(visit: Visit) -> View:
     """Show who was given a person's records, or responses with their data, the newest first."""
     names = ("provider", "person", "resource", "since")
-    asked = {name: visit.query.get(name, "").strip() for name in names}
+    asked = {name: visit.asked(name).strip() for name in names}
     values: dict[str, Any] = {
         "asked": asked, "providers": visit.gateway.providers.names(), "found": None, "count": 0,
     }  # fmt: skip

@@ -1,7 +1,8 @@
 """Records: which there are, what became of one, who reads their changes.
 
-What is in a record is shown to who has payload sight, for a stated purpose. These pages answer a
-form, as no address may have the purpose, and are not kept up to date: each look is a disclosure.
+What is in a record is shown to who has payload sight, for a stated purpose. Pages about one record
+or from an id on answer a form, as no address may have an id or a purpose. Those with student data
+are not kept up to date: each look is a disclosure.
 """
 
 from __future__ import annotations
@@ -36,14 +37,15 @@ def _page(visit: Visit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@room.page(f"{AT}/records", Action.LOOK, "dataset")
+@room.page(f"{AT}/records/data", Action.LOOK, "dataset")
+@room.finder(f"{AT}/records", Action.LOOK, "dataset")
 def records(visit: Visit) -> View:
     """Show the records from an id on, without what is in them."""
     provider, resource = _place(visit)
     return View("records.html", f"Records: {resource} of {provider}", _page(visit))
 
 
-@room.action(f"{AT}/records", Action.SIGHT, "dataset")
+@room.action(f"{AT}/records/data", Action.SIGHT, "dataset")
 def records_data(visit: Visit) -> View:
     """Show the same with what is in them."""
     provider, resource = _place(visit)
@@ -57,7 +59,7 @@ def records_data(visit: Visit) -> View:
 def _record(visit: Visit) -> dict[str, Any]:
     provider, resource = _place(visit)
     if not (sourced_id := visit.asked("id")):
-        raise UsageError("The address names no record: choose one among those of the dataset.")
+        raise UsageError("No record was named: choose one among those of the dataset.")
     found = visit.gateway.datasets.history(provider, resource, sourced_id)
     is_person = resource in {"students", "teachers"}
     return {
@@ -67,13 +69,14 @@ def _record(visit: Visit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@room.page(f"{AT}/record", Action.LOOK, "dataset")
+@room.page(f"{AT}/record/data", Action.LOOK, "dataset")
+@room.finder(f"{AT}/record", Action.LOOK, "dataset")
 def record(visit: Visit) -> View:
     """Show one record without what is in it: when it came, changed and went."""
     return View("record.html", "Record", _record(visit))
 
 
-@room.action(f"{AT}/record", Action.SIGHT, "dataset")
+@room.action(f"{AT}/record/data", Action.SIGHT, "dataset")
 def record_data(visit: Visit) -> View:
     """Show one record with what is in it."""
     provider, resource = _place(visit)

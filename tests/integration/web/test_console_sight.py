@@ -19,8 +19,8 @@ from tests.integration.web.conftest import MakeToken
 
 CANARY = "Adelheid-Zimmermann"
 STUDENTS = "/datasets/lincoln/students"
-METADATA = [f"{STUDENTS}/records", f"{STUDENTS}/record?id=stu-1", f"{STUDENTS}/changes"]
-DATA = [(f"{STUDENTS}/records", {"start": "stu"}), (f"{STUDENTS}/record", {"id": "stu-1"})]
+METADATA = [(f"{STUDENTS}/records", {"start": "stu"}), (f"{STUDENTS}/record", {"id": "stu-1"})]
+DATA = [(f"{path}/data", fields) for path, fields in METADATA]
 
 
 @pytest.fixture
@@ -48,8 +48,9 @@ def test_no_role_has_payload_sight_by_itself(
 ) -> None:
     """Ids, times and fingerprints are shown, and what is missing is said; nothing is disclosed."""
     with ConsoleVisitor(service, make_token("ana", *roles)) as visitor:
-        for path in (*METADATA, f"/jobs/{job}"):
-            page = visitor.get(path)
+        pages = {path: visitor.send(path, **fields) for path, fields in METADATA}
+        pages |= {path: visitor.get(path) for path in (f"{STUDENTS}/changes", f"/jobs/{job}")}
+        for path, page in pages.items():
             assert page.status_code == 200, path
             assert CANARY not in page.text
             assert "stu-1" in page.text or path.startswith("/jobs")
@@ -69,8 +70,9 @@ def test_each_look_with_payload_sight_is_a_disclosure(
 ) -> None:
     """With its purpose, without which nothing is shown; looking at ids is none."""
     with ConsoleVisitor(service, make_token("ana", *roles)) as visitor:
-        for path in (*METADATA, f"/jobs/{job}"):
-            assert CANARY not in visitor.get(path).text
+        for path, fields in METADATA:
+            assert CANARY not in visitor.send(path, purpose="a call", **fields).text
+        assert CANARY not in visitor.get(f"/jobs/{job}").text
         for path, fields in DATA:
             unstated = visitor.send(path, purpose=" ", **fields)
             assert (unstated.status_code, CANARY in unstated.text) == (422, False)
@@ -86,18 +88,23 @@ def test_each_look_with_payload_sight_is_a_disclosure(
     assert disclosures(gateway) == ["ana: records for a call"] * 2
 
 
-def test_no_address_holds_a_purpose_or_opens_a_record(
+def test_no_address_holds_a_purpose_or_an_id(
     service: WebService, gateway: Gateway, make_token: MakeToken, job: str
 ) -> None:
-    """Browsers and proxies keep addresses: a look is a form, and so is the next page of it."""
+    """Browsers and proxies keep addresses: a look is a form, and so is what leads to a record."""
     database = gateway.context.database
     write(database, [row("stu-1", CANARY), *(row(f"stu-{n}") for n in range(100, 160))])
     with ConsoleVisitor(service, make_token("ana", "viewer", "sight")) as visitor:
-        page = visitor.send(f"{STUDENTS}/records", purpose="a call").text
+        page = visitor.send(f"{STUDENTS}/records/data", purpose="a call").text
         assert 'name="purpose" value="a call"' in page, "the next page needs it"
         assert not re.findall('(?:href|action)="[^"]*(?:purpose|call)', page)
-        record = visitor.send(f"{STUDENTS}/record", id="stu-1", purpose="a call").text
-        assert not re.findall('action="[^"]*stu-1', record)
+        record = visitor.send(f"{STUDENTS}/record/data", id="stu-1", purpose="a call").text
+        asked = visitor.send("/disclosures", provider="lincoln", person="stu-1").text
+        plain = [visitor.get(f"{STUDENTS}/{each}").text for each in ("records", "changes")]
+        plain.append(visitor.send(f"{STUDENTS}/record", id="stu-1").text)
+        for text in (page, record, asked, *plain):
+            assert not re.findall('(?:href|action)="[^"]*stu-', text)
+        assert all("stu-1" in each for each in (page, record, *plain))
         for path in (f"{STUDENTS}/records?purpose=x", f"{STUDENTS}/record?id=stu-1&purpose=x"):
             assert CANARY not in visitor.get(path).text
         assert visitor.get(f"/jobs/{job}/payload").headers["Location"] == f"/jobs/{job}"
@@ -110,8 +117,8 @@ def test_payload_sight_reaches_as_far_as_its_scopes(
     """Of another dataset, nor of the requests of a provider, nothing is shown."""
     token = make_token("ana", "viewer", "sight", scopes=("lincoln/students",))
     with ConsoleVisitor(service, token) as visitor:
-        assert visitor.send(f"{STUDENTS}/records", purpose="x").status_code == 200
-        refused = visitor.send("/datasets/lincoln/classes/records", purpose="x")
+        assert visitor.send(f"{STUDENTS}/records/data", purpose="x").status_code == 200
+        refused = visitor.send("/datasets/lincoln/classes/records/data", purpose="x")
         assert refused.status_code == 403
         assert visitor.send(f"/jobs/{job}/payload", purpose="x").status_code == 404
 
@@ -122,10 +129,10 @@ def test_an_open_installation_shows_student_data_to_who_logs_in(
     """Whoever comes to the port may do everything but that."""
     with ConsoleVisitor(open_service) as visitor:
         visitor.mark = visitor.own_mark()
-        assert visitor.send(f"{STUDENTS}/records", purpose="a call").status_code == 403
+        assert visitor.send(f"{STUDENTS}/records/data", purpose="a call").status_code == 403
         assert visitor.get("/login").status_code == 200
         visitor.log_in(make_token("ana", "operator", "sight"))
-        assert CANARY in visitor.send(f"{STUDENTS}/records", purpose="a call").text
+        assert CANARY in visitor.send(f"{STUDENTS}/records/data", purpose="a call").text
         visitor.http.cookies.set("sisgate_session", "of-another-installation")
         assert visitor.get("/").status_code == 200
     assert disclosures(gateway) == ["ana: records for a call"]
@@ -137,19 +144,19 @@ def test_disclosures_of_a_person_are_for_admins(
 ) -> None:
     """By the person's id; the question is audited."""
     list(gateway.records("lincoln", "students", purpose="attendance letters"))
-    path = "/disclosures?provider=lincoln&person=stu-1"
+    path, of = "/disclosures", {"provider": "lincoln", "person": "stu-1"}
     with ConsoleVisitor(service, make_token("ada", "admin")) as visitor:
-        assert "attendance letters" in visitor.get(path).text
-        assert "Nobody was given" in visitor.get("/disclosures?provider=lincoln&person=x").text
-        unknown = visitor.get("/disclosures?provider=nowhere&person=x")
+        assert "attendance letters" in visitor.send(path, **of).text
+        assert "Nobody was given" in visitor.send(path, provider="lincoln", person="x").text
+        unknown = visitor.send(path, provider="nowhere", person="x")
         assert unknown.status_code == 404
         assert 'name="provider" value="nowhere"' in unknown.text, "the form is still there"
-        late = visitor.get(f"{path}&since=soon")
+        late = visitor.send(path, since="soon", **of)
         assert late.status_code == 422
         assert 'name="since" value="soon"' in late.text
         assert 'name="person" value="stu-1"' in late.text
     with ConsoleVisitor(service, make_token("otto", "operator", "sight")) as visitor:
-        assert visitor.get(path).status_code == 403
+        assert visitor.send(path, **of).status_code == 403
     asked = [e for e in gateway.audit.tail() if e.action == "audit:person:disclosures"]
     assert {e.actor.split(" ")[0] for e in asked} == {"ada"}
     assert job
@@ -173,7 +180,7 @@ def test_a_held_sync_shows_what_it_would_delete(
         assert "1 absent" in page
         assert "Approve the deletions" not in page
         assert visitor.send(path, sure="yes").status_code == 403
-        assert "Nothing would be deleted" in visitor.get(f"{path}?start=stu-2").text
+        assert "Nothing would be deleted" in visitor.send(f"{path}/records", start="stu-2").text
     with ConsoleVisitor(service, make_token("otto", "operator", "sight")) as visitor:
         page = visitor.get(path).text
         assert "Approve the deletions" in page
