@@ -48,6 +48,7 @@ NOT_BY_HTTP = {
     "jobs.refuse": OF_WORKERS,
     "jobs.why_unanswered": "the problem document of an expired job says it",
     "datasets.check": "every route checks its datasets",
+    "datasets.plan": "get_plan",
     "datasets.records": "list_records",
     "datasets.changes": "list_changes",
     "datasets.rosters": "many of what list_datasets returns",
