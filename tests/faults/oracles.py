@@ -18,6 +18,7 @@ from sisgate.domain.call_results import CallResult
 from sisgate.domain.states import CallState, JobState
 from sisgate.ledger import rollups
 from sisgate.ledger import schema as tables
+from sisgate.ledger.attempts import was_sent
 from sisgate.monitoring.counting import count_next
 from testbed.recorder import windows_above
 from tests.faults.book import Accepted
@@ -160,6 +161,7 @@ def _every_call_is_recorded(session: Session, fleet: Fleet, found: Findings) -> 
         select(tables.Call.provider, tables.Call.start, tables.Job.idempotency_key)
         .join(tables.Attempt, tables.Attempt.call_id == tables.Call.id)
         .join(tables.Job, tables.Job.id == tables.Call.job_id)
+        .where(was_sent())
         .execution_options(yield_per=1000)
     )
     attempts: Counter[tuple[str, str | int | None]] = Counter()
