@@ -6,7 +6,9 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from sisgate.domain.timings import Timed
 from sisgate.ledger import schema as tables
+from sisgate.ledger import timings
 from sisgate.ledger.attempts import was_sent
 from tests.faults.fleet import Fleet
 from tests.faults.provider import ROWS
@@ -46,3 +48,12 @@ def test_five_beats_at_once_make_one_logical_run(tmp_path: Path) -> None:
                 select(func.count()).select_from(tables.Attempt).where(was_sent())
             )
         assert attempts == len(fleet.provider.seen)
+        steps = {Timed.ACCEPTED: len(slots), Timed.BEGUN: len(slots)}
+        fleet.wait(lambda: delays(fleet) == steps, "each slot is counted once")
+
+
+def delays(fleet: Fleet) -> dict[Timed, int]:
+    """How many slots metrics know of, by what was late."""
+    with fleet.gateway.context.database.read() as session:
+        found = {name: sketch.count for name, label, sketch in timings.ever(session) if label}
+    return {name: count for name, count in found.items() if name.is_of_provider}
