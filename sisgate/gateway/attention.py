@@ -32,6 +32,7 @@ from sisgate.ledger.schema import Key
 from sisgate.quarantine import Quarantine
 from sisgate.settings import ProviderConfig
 from sisgate.verdict.finding import Trouble
+from sisgate.verdict.neglect import quarantined
 
 MOST_HELD = 100
 MOST_ALERTS = 100
@@ -168,10 +169,8 @@ def of_installation(core: Core) -> Iterator[Attention]:
     yield from map(_of_result, checked)
     with suppress(BrokerUnavailable):
         if count := len(Quarantine(core.redis).messages()):
-            yield Attention(
-                "warning", "quarantine", f"{counted(count, 'message')} that no worker can handle",
-                "Look at it, then requeue or drop it.", count=count,
-            )  # fmt: skip
+            found = quarantined(count)
+            yield Attention("warning", "quarantine", found.message, found.remedy, count=count)
 
 
 def _checks(core: Core) -> Iterator[DiagnosticResult]:

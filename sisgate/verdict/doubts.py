@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sisgate.liveness.obstacles import listed
@@ -26,6 +27,42 @@ def doubt(finding: Finding) -> Finding | None:
         CHECK_WAY_OUT,
         finding.evidence,
         finding.provider,
+    )
+
+
+def of_hosts(found: Sequence[Finding], fleet: FleetFacts) -> list[Finding]:
+    """Return that hosts fail on which several providers are, and all that were called fail.
+
+    It comes once, before what is wrong with each of them.
+    """
+    by_host: defaultdict[str, list[str]] = defaultdict(list)
+    for each in fleet.providers:
+        if each.recent or each.met:
+            by_host[each.host].append(each.name)
+    failing = {
+        each.provider: each
+        for each in reversed(found)
+        if each.cause in {Trouble.PROVIDER_DOWN, Trouble.PROVIDER_UNREACHABLE}
+        and each.certainty > Certainty.POSSIBLE
+        and "part" not in each.evidence
+    }
+    return [
+        _of_host(host, names, [failing[name] for name in names])
+        for host, names in by_host.items()
+        if len(names) > 1 and all(name in failing for name in names)
+    ]
+
+
+def _of_host(host: str, names: Sequence[str], failing: Sequence[Finding]) -> Finding:
+    worst = max(failing, key=lambda each: (each.severity, each.certainty))
+    return Finding(
+        Trouble.HOST_DOWN,
+        Party("provider", host),
+        worst.severity,
+        worst.certainty,
+        f"{host}, the host of {listed(names)}, fails for all of them",
+        f"Ask whoever runs {host}, once for all. What waits goes on by itself once it answers.",
+        {"host": host, "providers": list(names)},
     )
 
 

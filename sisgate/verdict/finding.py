@@ -22,6 +22,7 @@ class Trouble(StrEnum):
     LIMIT_BY_HAND = "limit_by_hand"
     PROVIDER_DOWN = "provider_down"
     PROVIDER_UNREACHABLE = "provider_unreachable"
+    HOST_DOWN = "host_down"
     NETWORK_DOWN = "network_down"
     PROVIDER_SLOW = "provider_slow"
     PROVIDER_THROTTLES = "provider_throttles"

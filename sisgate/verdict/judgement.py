@@ -11,7 +11,7 @@ from typing import Any
 from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.verdict import neglect
 from sisgate.verdict.congestion import congestion
-from sisgate.verdict.doubts import doubt, together
+from sisgate.verdict.doubts import doubt, of_hosts, together
 from sisgate.verdict.facts import DatasetFacts, FleetFacts, JobFacts, ProviderFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble, Verdict
 from sisgate.verdict.holds import holds, of_obstacle
@@ -92,10 +92,13 @@ def judge_fleet(fleet: FleetFacts) -> Verdict:
             if each.cause == Trouble.NETWORK_DOWN and each.party == Party("fleet"):
                 shared.add((each.cause, each.party))
             found.append(each)
-    found = _in_order(together(found, fleet))
+    found = _in_order([*of_hosts(found, fleet), *together(found, fleet)])
     if stopped < len(fleet.providers):
         # In the order of what they are to their providers.
-        found = [_harms_at_most(each) if each.provider else each for each in found]
+        found = [
+            _harms_at_most(each) if each.provider or each.cause == Trouble.HOST_DOWN else each
+            for each in found
+        ]
     figures = {"providers": len(fleet.providers), "stopped": stopped}
     return Verdict("fleet", fleet.at, _in_order(found), figures)
 

@@ -23,7 +23,7 @@ QUARANTINE_REMEDY = (
 def of_everybody(fleet: FleetFacts) -> Iterator[Finding]:
     """Yield what waits in the fleet as a whole."""
     if count := sum(fleet.quarantined.values()):
-        yield _quarantined(count, "in quarantine", None)
+        yield quarantined(count)
     for each in fleet.receivers:
         since = f" for {duration(each.seconds)}" if each.seconds is not None else ""
         is_active = each.state == "active"
@@ -73,17 +73,19 @@ def of_provider(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
             facts.name,
         )
     if count := fleet.quarantined.get(facts.name):
-        yield _quarantined(count, f"of the queue {facts.name} in quarantine", facts.name)
+        yield quarantined(count, facts.name)
 
 
-def _quarantined(count: int, where: str, provider: str | None) -> Finding:
+def quarantined(count: int, provider: str | None = None) -> Finding:
+    """Return that messages are in quarantine, of all queues or of that of a provider."""
+    of_queue = f" of the queue {provider}" if provider else ""
     them = "it" if count == 1 else "them"
     return Finding(
         Trouble.MESSAGES_QUARANTINED,
         Party("nobody"),
         Severity.WARNS,
         Certainty.CERTAIN,
-        f"{counted(count, 'message')} {where}: no worker can handle {them}",
+        f"{counted(count, 'message')}{of_queue} in quarantine: no worker can handle {them}",
         QUARANTINE_REMEDY,
         {"messages": count},
         provider,

@@ -66,13 +66,14 @@ def _key(facts: ProviderFacts) -> Finding | None:
         return None
     key = next(iter(suspect or facts.keys), None)
     how = f"{count} of the last {len(calls) + len(tokens)} calls" if count else "it lately"
+    answer = "no token" if len(tokens) > refused else "401 or 403"
     others = "; calls use another key" if suspect and not is_all else ""
     return Finding(
         Trouble.KEY_REFUSED,
         Party("key", _name(key)),
         severity,
         certainty,
-        f"{facts.name} refuses the {_label(key)}: 401 or 403 to {how}{others}",
+        f"{facts.name} refuses the {_label(key)}: {answer} to {how}{others}",
         f"Ask the operator of {facts.name} whether it was revoked or lacks a permission, or "
         f"replace it: `sisgate keys stage {facts.name}`.",
         {
@@ -150,15 +151,18 @@ def _moved(facts: ProviderFacts) -> Finding | None:
         return None
     most = _most([each.status for each in calls])
     is_login = most is not None and most < 400
-    whither = "elsewhere, as to a log-in" if is_login else "as if its API had moved"
+    what = (
+        "redirects every call of every app elsewhere, as to a log-in"
+        if is_login
+        else "refuses every call of every app, as if its API had moved"
+    )
     return Finding(
         Trouble.PROVIDER_MOVED,
         Party("provider", facts.name),
         Severity.HARMS,
         # A few may each have asked for what is not there.
         Certainty.LIKELY if len(calls) >= MOVED_CALLS else Certainty.POSSIBLE,
-        f"{facts.name} {'redirects' if is_login else 'refuses'} every call of every app, {whither}:"
-        f" {most} to the last {len(calls)} calls, of {len(apps)} apps",
+        f"{facts.name} {what}: {most} to the last {len(calls)} calls, of {len(apps)} apps",
         f"Ask the operator of {facts.name}, and correct its URL, base_path or auth: `sisgate "
         f"providers show {facts.name}`.",
         {"calls": len(calls), "status": most, "apps": sorted(apps)},

@@ -250,7 +250,7 @@ def _move_to_one_host(at: Trouble) -> str:
     for name in (first, second):
         at.scene.load(name, 4)
         at.scene.work(name)
-    return new.partition("//")[2]
+    return new.partition("//")[2].partition(":")[0]
 
 
 @kind(bench_only=True)
@@ -270,7 +270,7 @@ def vendor_host_gone(at: Trouble) -> Expected:
     at.more, at.load = more, 0
     at.district = DISTRICTS[0]
     at.subject = "fleet"
-    return of("provider", "provider_down", "provider_unreachable", says=host)
+    return of("provider", "host_down", name=host)
 
 
 @kind()
@@ -303,7 +303,7 @@ def vendor_host_fails(at: Trouble) -> Expected:
 
     at.more, at.load = more, 0
     at.subject = "fleet"
-    return of("provider", "provider_down", says=host)
+    return of("provider", "host_down", name=host)
 
 
 @kind(limit="2000/h", burst=5, bench_only=True)

@@ -18,6 +18,7 @@ from sisgate.liveness.heartbeats import Fleet, Heartbeat
 from sisgate.liveness.obstacles import Cause
 from sisgate.quarantine import Quarantine
 from sisgate.redis.queues import PLANNER_QUEUE, queue_depths
+from sisgate.verdict.neglect import quarantined
 
 SUBJECTS = {
     Cause.REDIS_REFUSES_WRITES: "redis",
@@ -111,8 +112,8 @@ def quarantine(core: Core) -> Iterator[DiagnosticResult]:
     except BrokerUnavailable:
         return
     if count:
-        what = f"{count} messages that no worker could handle"
-        yield DiagnosticResult("quarantine", "warn", what, "`sisgate quarantine list` shows them.")
+        found = quarantined(count)
+        yield DiagnosticResult("quarantine", "warn", found.message, found.remedy)
 
 
 def failing_webhooks(core: Core, app: str | None = None) -> Iterator[DiagnosticResult]:

@@ -113,6 +113,18 @@ def test_what_waits_for_somebody_is_told_of_the_fleet() -> None:
     assert own == {"messages_quarantined", "outcome_unknown"}
 
 
+def test_a_host_of_several_providers_that_fails_is_told_once() -> None:
+    """First of all; not while one of them is answered there."""
+    down = ProviderFacts("clark", host="sis.test", recent=called(*[("lms", 503)] * 6))
+    fleet = FleetFacts(NOW, providers=[down, replace(down, name="adams"), ProviderFacts("idle")])
+    found = culprit_of(judge_fleet(fleet))
+    assert (found.cause, str(found.party)) == ("host_down", "provider sis.test")
+    assert found.message == "sis.test, the host of clark and adams, fails for all of them"
+    fine = replace(down, name="lincoln", recent=called(*[("lms", 200)] * 6))
+    some = judge_fleet(replace(fleet, providers=[*fleet.providers, fine]))
+    assert all(each.cause != "host_down" for each in some.findings)
+
+
 def dataset(**facts: object) -> Verdict:
     """Return the verdict on a dataset that was read two days ago."""
     facts = {"age_seconds": 2 * DAY, **facts}
