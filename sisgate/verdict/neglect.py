@@ -15,8 +15,8 @@ OFTEN = 10
 """From so many refusals within minutes on, an app does not heed its limit."""
 
 QUARANTINE_REMEDY = (
-    "`sisgate quarantine list` shows them and why; after an upgrade, `sisgate quarantine requeue` "
-    "returns one to its queue. Look for what else publishes there."
+    "`sisgate quarantine list` shows them and why. After an upgrade, `sisgate quarantine requeue "
+    "MESSAGE` returns one to its queue; otherwise drop it, and look for what else publishes there."
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Never
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +16,7 @@ from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway import Job
 from sisgate.gateway.alert_facts import read_alert_facts
 from sisgate.ledger import jobs
+from sisgate.ledger.database import Database
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import DUTIES_LEASE, UNKNOWN_LIMITS
 from sisgate.settings import Settings
@@ -26,6 +27,7 @@ from testbed.worker import runtime_of
 from workers.jobs import planning
 from workers.maintenance import duties
 from workers.maintenance.duties import EVERY_SECONDS, FAILED_SECONDS, LEASE_SECONDS, Turns
+from workers.maintenance.reconciler import PROVEN_SECONDS
 from workers.runtime import Runtime
 
 READS = "sisgate.gateway.alert_evaluation.read_alert_facts"
@@ -211,15 +213,40 @@ def test_a_provider_that_a_worker_does_not_know_is_left_to_others(
 def test_an_idle_fleet_takes_no_write_lock(
     runtime: Runtime, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reading is enough to know that there is nothing to do."""
+    """Reading is enough to know that there is nothing to do, once writing is proven for a while."""
     turns = Turns(runtime, "first")
     turns.take()
     clock.advance(100)
+    turns.take()
+    runtime.alert_judge.join(10)
+    clock.advance(EVERY_SECONDS)
     monkeypatch.setattr(type(runtime.database), "write", lambda _: 1 / 0)
     for _ in range(5):
         assert turns.take() == EVERY_SECONDS
         runtime.alert_judge.join(10)
         clock.advance(EVERY_SECONDS)
+
+
+def test_a_ledger_that_takes_no_writes_is_told_though_there_is_nothing_to_write(
+    runtime: Runtime, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only file or a standby reads well; a reconcile that reads proves nothing."""
+    turns = Turns(runtime, "first")
+    turns.take()
+    runtime.alert_judge.join(10)
+    monkeypatch.setattr(type(runtime.database), "write", _refuse)
+    clock.advance(1)
+    turns.take()
+    assert runtime.heartbeats.read().reconcile_failure is None
+    clock.advance(PROVEN_SECONDS)
+    turns.take()
+    fleet = runtime.heartbeats.read()
+    assert fleet.reconcile_failure == "It is read-only."
+    assert fleet.failure_code == DatabaseUnavailable.code
+
+
+def _refuse(_: Database) -> Never:
+    raise DatabaseUnavailable("It is read-only.")
 
 
 def test_reconcile_goes_on_while_alerts_are_judged(
