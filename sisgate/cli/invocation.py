@@ -103,8 +103,11 @@ class Invocation:
             return self.installation
         with gc_frozen_imports():
             from sisgate.client import HttpGateway
+            from sisgate.settings.service import open_token_file
 
-            return HttpGateway(self.service)
+        if (file := open_token_file()) is not None:
+            self.output.warn(f"Other users of this machine can read {file}: chmod 600 it.")
+        return HttpGateway(self.service)
 
     @cached_property
     def installation(self) -> Gateway:

@@ -75,6 +75,20 @@ def _parts_of(text: str) -> SplitResult:
     return parts
 
 
+def open_token_file() -> Path | None:
+    """Return the file of `SISGATE_TOKEN_FILE` if it is the user's and others can read it.
+
+    Secrets that a container has mounted belong to somebody else.
+    """
+    named = os.environ.get(TOKEN_FILE)
+    if named and not os.environ.get(TOKEN) and os.name == "posix":
+        with suppress(OSError):
+            found = Path(named).stat()
+            if found.st_uid == os.getuid() and found.st_mode & 0o044:
+                return Path(named)
+    return None
+
+
 def _token(given: str | HoldsSecret | None) -> HoldsSecret | None:
     if given is not None and not isinstance(given, str):
         return given

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -278,6 +281,24 @@ def test_every_command_works_over_http_or_says_what_it_needs() -> None:
         assert isinstance(needs, Needs) is not (path in tried or path in ELSEWHERE), path
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("providers show li", ["lincoln"]), ("records lincoln stud", ["students"])],
+)
+def test_names_are_completed_over_http(
+    things: dict[str, str], service: WebService, tmp_path: Path, words: str, found: list[str]
+) -> None:
+    """Providers and their datasets, as the service knows them."""
+    elsewhere = {"SISGATE_DATA_DIR": str(tmp_path / "none"), "SISGATE_URL": service.url}
+    asked = {"_SISGATE_COMPLETE": "complete_bash", "COMP_WORDS": f"sisgate {words}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "sisgate.cli"],
+        env={**os.environ, **elsewhere, **asked, "COMP_CWORD": str(len(words.split()))},
+        cwd=tmp_path.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == found
+
+
 def test_a_request_is_answered(gateway: Gateway, service: WebService, screens: Screens) -> None:
     """And its answer shown as here."""
     limits = gateway.providers.control("lincoln").limits
@@ -300,3 +321,20 @@ def test_what_needs_the_installation_says_so_in_one_line(
     assert said.startswith(f"error: `sisgate {' '.join(line.split()[:2])}` needs the installation")
     assert "http://127.0.0.1:9 (SISGATE_URL)" in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_token_file_that_others_can_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command line, which goes on."""
+    monkeypatch.setenv("SISGATE_URL", "http://127.0.0.1:9")
+    file = tmp_path / "token"
+    file.write_text("sisgate_planted-token-4711")
+    monkeypatch.setenv("SISGATE_TOKEN_FILE", str(file))
+    for mode, is_open in ((0o644, True), (0o600, False)):
+        file.chmod(mode)
+        assert execute(["jobs", "list"]) == 4
+        said = capsys.readouterr().err
+        assert (f"Other users of this machine can read {file}: chmod 600 it." in said) is is_open
+        assert "http://127.0.0.1:9 gave no answer (it refuses connections)" in said
+        assert "planted" not in said
