@@ -19,7 +19,7 @@ from sisgate.gateway.ledger_facts import RECENT, LedgerFacts
 from sisgate.gateway.liveness import Liveness
 from sisgate.ledger import controls, jobs, recent_work
 from sisgate.ledger.keys import USABLE
-from sisgate.ledger.recent_work import EndedAttempt, ErrorRow, RunningAttempt
+from sisgate.ledger.recent_work import AppCalls, EndedAttempt, ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Control, Job, Key
 from sisgate.liveness.heartbeats import EVERY_SECONDS
 from sisgate.liveness.obstacles import Obstacle
@@ -131,9 +131,9 @@ class ProviderReader:
             for each in found.values()
             if each.name in self._configs and (self._is_alone or self._is_at_work(each))
         ]
-        # One transaction for all: to begin and to end one takes as long as to read.
-        with suppress(DatabaseUnavailable), self._core.database.read() as session:
-            at_work = [self._with_calls(each, session) for each in at_work]
+        if at_work:
+            with suppress(DatabaseUnavailable), self._core.database.read() as session:
+                at_work = self._with_calls(at_work, session)
         with suppress(BrokerUnavailable):
             at_work = self._with_redis(at_work)
         return list((found | {each.name: each for each in at_work}).values())
@@ -195,15 +195,43 @@ class ProviderReader:
             limits_set=_by_hand(control, "limits", None) if control.windows else None,
         )
 
-    def _with_calls(self, facts: ProviderFacts, session: Session) -> ProviderFacts:
+    def _with_calls(self, found: list[ProviderFacts], session: Session) -> list[ProviderFacts]:
+        """Return the facts with what the ledger knows of calls, in a statement or two for all."""
+        ended = recent_work.ended_attempts(
+            session, [each.name for each in found], self._now - RECENT
+        )
+        waiting = [each.name for each in found if each.waiting]
+        errors = recent_work.errors_of_waiting(session, waiting) if waiting else {}
+        # Who called is asked where calls wait.
+        spans: defaultdict[float, list[str]] = defaultdict(list)
+        for facts in found:
+            if self._is_alone or facts.waiting:
+                periods = (rate.period_seconds for rate in facts.configured)
+                spans[max(periods, default=RECENT_SECONDS)].append(facts.name)
+        usage: dict[str, list[AppCalls]] = {}
+        for seconds, names in spans.items():
+            since = self._now - timedelta(seconds=seconds)
+            usage |= recent_work.calls_by_app(session, names, since)
+        return [
+            self._of_calls(
+                each,
+                session,
+                ended.get(each.name, []),
+                errors.get(each.name, []),
+                usage.get(each.name, []),
+            )
+            for each in found
+        ]
+
+    def _of_calls(
+        self,
+        facts: ProviderFacts,
+        session: Session,
+        ended: Sequence[EndedAttempt],
+        errors: list[ErrorRow],
+        usage: Sequence[AppCalls],
+    ) -> ProviderFacts:
         name, since = facts.name, self._now - RECENT
-        longest = max((rate.period_seconds for rate in facts.configured), default=RECENT_SECONDS)
-        ended = recent_work.ended_attempts(session, name, since)
-        errors = recent_work.errors_of_waiting(session, name) if facts.waiting else []
-        window = self._now - timedelta(seconds=longest)
-        # Who called is asked where calls wait, what is usual where some take long.
-        is_asked = self._is_alone or facts.waiting
-        usage = recent_work.calls_by_app(session, name, window) if is_asked else []
         jobs_waiting, most = None, facts.max_waiting_jobs
         # A job has a call that waits or is under way.
         if facts.waiting + len(facts.running_seconds) >= most:
@@ -211,7 +239,7 @@ class ProviderReader:
         recent = _timed(ended)
         usual = []
         if may_be_slow(recent, facts.running_seconds):
-            usual = _timed(recent_work.ended_attempts(session, name, None, since))
+            usual = _timed(recent_work.ended_attempts(session, [name], None, since)[name])
         errors += self._ledger.failed.get(name, [])
         sums: defaultdict[str, int] = defaultdict(int)
         for each in usage:

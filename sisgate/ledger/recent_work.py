@@ -5,12 +5,13 @@ Each function reads a bounded number of rows, or only live ones and those of a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from sisgate.domain.links import Link
@@ -117,54 +118,73 @@ def contacts(session: Session, since: datetime) -> dict[str, Contact]:
 
 
 def ended_attempts(
-    session: Session, provider: str, since: datetime | None, until: datetime | None = None
-) -> list[EndedAttempt]:
-    """Return the newest attempts at a provider in a time that have ended, newest first."""
+    session: Session,
+    providers: Sequence[str],
+    since: datetime | None,
+    until: datetime | None = None,
+) -> dict[str, list[EndedAttempt]]:
+    """Return by provider the newest attempts in a time that have ended, newest first."""
     attempt, call = Attempt, Call
     is_last = call.attempt == attempt.number
-    rows = session.execute(
+    query = (
         select(
-            Job.app, attempt.started_at, attempt.ended_at, attempt.status, Job.resource,
-            call.target["method"].as_string(), call.endpoint,
+            attempt.provider, Job.app, attempt.started_at, attempt.ended_at, attempt.status,
+            Job.resource, call.target["method"].as_string(), call.endpoint,
             case((is_last, call.elapsed_ms)), attempt.unsent,
         )
         .join(call, call.id == attempt.call_id)
         .join(Job, Job.id == call.job_id)
         .where(
-            attempt.provider == provider,
             attempt.ended_at.is_not(None),
             was_tried(),
             true() if since is None else attempt.started_at >= since,
             true() if until is None else attempt.started_at < until,
         )
-        .order_by(attempt.started_at.desc())
-        .limit(SAMPLE)
     )  # fmt: skip
-    return [
-        EndedAttempt(
-            app, started, status, resource or method or "", endpoint,
-            None if elapsed is None else elapsed / 1000, (ended - started).total_seconds(), unsent,
-        )
-        for app, started, ended, status, resource, method, endpoint, elapsed, unsent in rows
-    ]  # fmt: skip
+    found: defaultdict[str, list[EndedAttempt]] = defaultdict(list)
+    for (
+        provider,
+        app,
+        started,
+        ended,
+        status,
+        resource,
+        method,
+        endpoint,
+        elapsed,
+        unsent,
+    ) in _newest(session, query, attempt.provider, attempt.started_at, providers):
+        found[provider].append(
+            EndedAttempt(
+                app, started, status, resource or method or "", endpoint,
+                None if elapsed is None else elapsed / 1000, (ended - started).total_seconds(),
+                unsent,
+            )
+        )  # fmt: skip
+    return found
 
 
-def calls_by_app(session: Session, provider: str, since: datetime) -> list[AppCalls]:
-    """Return how many calls of each app a provider may have seen since a time, most first."""
+def calls_by_app(
+    session: Session, providers: Sequence[str], since: datetime
+) -> dict[str, list[AppCalls]]:
+    """Return by provider how many calls of each app it may have seen since a time, most first."""
     calls = func.count()
     is_failed = and_(
         Attempt.ended_at.is_not(None), or_(Attempt.status.is_(None), Attempt.status >= 500)
     )
     rows = session.execute(
-        select(Job.app, calls, func.sum(case((is_failed, 1), else_=0)))
+        select(Attempt.provider, Job.app, calls, func.sum(case((is_failed, 1), else_=0)))
         .select_from(Attempt)
         .join(Call, Call.id == Attempt.call_id)
         .join(Job, Job.id == Call.job_id)
-        .where(Attempt.provider == provider, Attempt.started_at >= since, was_sent())
-        .group_by(Job.app)
+        .where(_among(Attempt.provider, providers), Attempt.started_at >= since, was_sent())
+        .group_by(Attempt.provider, Job.app)
         .order_by(calls.desc(), Job.app)
     )
-    return [AppCalls(*row) for row in rows]
+    found: defaultdict[str, list[AppCalls]] = defaultdict(list)
+    for provider, *row in rows:
+        found[provider].append(AppCalls(*row))
+    return found
 
 
 def waiting(session: Session, providers: Sequence[str] | None = None) -> list[WaitingCalls]:
@@ -193,21 +213,37 @@ def waiting(session: Session, providers: Sequence[str] | None = None) -> list[Wa
     return [WaitingCalls(*row) for row in rows if row[4] is not None]
 
 
-def errors_of_waiting(session: Session, provider: str) -> list[ErrorRow]:
-    """Return the errors that calls met which now wait, of the newest ones."""
-    rows = session.execute(
+def errors_of_waiting(session: Session, providers: Sequence[str]) -> dict[str, list[ErrorRow]]:
+    """Return by provider the errors that calls met which now wait, of the newest ones."""
+    query = (
         select(Job.provider, Job.id, Call.ended_at, Call.error)
         .join(Call, Call.job_id == Job.id)
         .where(
-            job_is_live(),
-            Job.provider == provider,
-            live_call(CallState.PLANNED, CallState.QUEUED),
-            Call.error.is_not(None),
+            job_is_live(), live_call(CallState.PLANNED, CallState.QUEUED), Call.error.is_not(None)
         )
-        .order_by(Call.id.desc())
-        .limit(SAMPLE)
     )
-    return [ErrorRow(*row) for row in rows]
+    found: defaultdict[str, list[ErrorRow]] = defaultdict(list)
+    for row in _newest(session, query, Job.provider, Call.id, providers):
+        found[row[0]].append(ErrorRow(*row))
+    return found
+
+
+def _newest(
+    session: Session,
+    query: Select[Any],
+    provider: InstrumentedAttribute[str],
+    order: InstrumentedAttribute[Any],
+    providers: Sequence[str],
+) -> Iterable[Any]:
+    """Return the newest `SAMPLE` rows of each provider, newest first."""
+    query = query.where(_among(provider, providers))
+    if len(providers) == 1:  # by the index, however many there are
+        return session.execute(query.order_by(order.desc()).limit(SAMPLE))
+    place = func.row_number().over(partition_by=provider, order_by=order.desc()).label("place")
+    ranked = query.add_columns(place).subquery().c
+    return session.execute(
+        select(*list(ranked)[:-1]).where(ranked.place <= SAMPLE).order_by(ranked.place)
+    )
 
 
 def failed_jobs(
