@@ -95,11 +95,10 @@ def breaker(
         raise UsageError(
             f"Give the state to set for {target}: {', '.join(get_args(BreakerSetting))}."
         )
-    names = [provider] if provider else invocation.gateway.providers.names()
     if watch:
-        _watch(invocation, output, names)
+        _watch(invocation, output, provider)
     else:
-        _show(output, _standings(invocation, names), invocation.clock.now())
+        _show(output, _standings(invocation, provider), invocation.clock.now())
 
 
 def _effect(place: str, setting: str, end: datetime | None, changed: int) -> str:
@@ -116,8 +115,16 @@ def _effect(place: str, setting: str, end: datetime | None, changed: int) -> str
     return f"{place} {effect}, {when}." + ("" if changed else " It was already.")
 
 
-def _standings(invocation: Invocation, names: Sequence[str]) -> Standings:
-    return [(name, invocation.gateway.providers.breakers(name).standings()) for name in names]
+def _standings(invocation: Invocation, provider: str) -> Standings:
+    """Return the breakers of a provider, or of all; `BrokerUnavailable`."""
+    providers = invocation.gateway.providers
+    if provider:
+        return [(provider, providers.breakers(provider).standings())]
+    return [
+        # Without Redis none are known: asking for them says so.
+        (each.name, each.endpoints or providers.breakers(each.name).standings())
+        for each in providers.overview().providers
+    ]
 
 
 def _show(output: Presenter, standings: Standings, now: datetime) -> None:
@@ -125,15 +132,15 @@ def _show(output: Presenter, standings: Standings, now: datetime) -> None:
     output.show(_screen(standings, now))
 
 
-def _watch(invocation: Invocation, output: Presenter, names: Sequence[str]) -> None:
+def _watch(invocation: Invocation, output: Presenter, provider: str) -> None:
     clock = invocation.clock
     if output.as_json or not output.out.is_terminal:
         for _ in until_interrupted(clock, WATCH_SECONDS):
-            _show(output, _standings(invocation, names), clock.now())
+            _show(output, _standings(invocation, provider), clock.now())
         return
     with Live(console=output.out, auto_refresh=False) as live:
         for _ in until_interrupted(clock, WATCH_SECONDS):
-            live.update(_screen(_standings(invocation, names), clock.now()), refresh=True)
+            live.update(_screen(_standings(invocation, provider), clock.now()), refresh=True)
 
 
 def _screen(standings: Standings, now: datetime) -> RenderableType:
