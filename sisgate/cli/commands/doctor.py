@@ -80,10 +80,11 @@ def _findings(
         remedy = (
             "Correct these lines, then run `sisgate doctor` again. Every setting is explained in "
             f"{sample_file()}."
-            if isinstance(error, ConfigurationError)
+            if isinstance(error, ConfigurationError) and invocation.service is None
             else None
         )
-        yield DiagnosticResult("configuration", "fail", str(error), remedy)
+        subject = "configuration" if invocation.service is None else "service"
+        yield DiagnosticResult(subject, "fail", str(error), remedy)
 
 
 def _show(output: Presenter, finding: DiagnosticResult) -> None:

@@ -338,3 +338,14 @@ def test_a_token_file_that_others_can_read_is_named(
         assert (f"Other users of this machine can read {file}: chmod 600 it." in said) is is_open
         assert "http://127.0.0.1:9 gave no answer (it refuses connections)" in said
         assert "planted" not in said
+
+
+@pytest.mark.parametrize(("line", "code"), [("providers", 4), ("sync lincoln", 4), ("doctor", 1)])
+def test_a_service_that_is_away_is_named(
+    line: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what to look at, once."""
+    assert execute(["--url", "http://127.0.0.1:9", *line.split()]) == code
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("http://127.0.0.1:9 gave no answer") == 1
+    assert "`sisgate serve` runs there" in " ".join((said.out + said.err).split())
