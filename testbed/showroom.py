@@ -16,6 +16,7 @@ from typing import Any
 import requests
 
 from sisgate.clock import SystemClock
+from sisgate.console.rooms import ConsoleRoute
 from sisgate.errors import SisgateError
 from sisgate.monitoring.counting import count_next
 from sisgate.quarantine import Quarantine
@@ -35,7 +36,7 @@ CONFIGURATION: dict[str, Any] = {
         "lincoln": {"kind": "oneroster", "limit": "2000/h", "pool": "north"},
         "roosevelt": {"kind": "powerschool", "limit": "1000/h", "pool": "north"},
         LONG: {"kind": "infinite_campus", "limit": "500/h", "pool": "a-pool-with-a-long-name"},
-        "down": {"kind": "skyward", "limit": "2000/h"},
+        "jefferson": {"kind": "skyward", "limit": "2000/h"},
     },
     "schedules": {
         "nightly": {"provider": "lincoln", "cron": "30 2 * * 1-5", "resources": ["students"]},
@@ -45,15 +46,24 @@ CONFIGURATION: dict[str, Any] = {
     "objectives": {"availability": 0.999, "latency_p95": "2s"},
     "alerts": {
         "channels": {"ops": {"url_env": "OPS_CHAT_URL"}},
-        "rules": {
-            "few-wait": {"metric": "waiting", "below": 1000, "severity": "info"},
-            "many-calls": {"metric": "waiting", "below": 2000, "severity": "critical"},
-        },
     },
 }
 for _name, _it in CONFIGURATION["providers"].items():
     _it["auth"] = "none"
     _it["endpoints"] = [{"url": f"https://{_name}.example"}, {"url": f"https://{_name}-2.example"}]
+
+
+ACTS = {
+    "/jobs/{job_id}/{act}": ("cancel", "retry", "resolve"),
+    "/jobs/bulk/{action}": ("retry", "cancel"),
+    "/errors/{pattern}/{act}": ("resolve", "reopen"),
+    "/quarantine/{message}/{act}": ("requeue", "drop"),
+    "/webhooks/{webhook}/{act}": ("pause", "resume", "redeliver"),
+}
+"""What is done on pages whose last part says it."""
+
+ASKED = {"/search": "q=lincoln", "/jobs/bulk/{action}": "q=state:cancelled"}
+"""What a page is asked for, beside its place."""
 
 
 @dataclass
@@ -63,6 +73,23 @@ class Showroom:
     service: WebService
     double: GatewayDouble
     places: dict[str, str] = field(default_factory=dict)
+
+    def catch_up(self) -> None:
+        """Move its time on to that of whoever looks at it."""
+        self.double.clock.move((SystemClock().now() - self.double.clock.now()).total_seconds())
+
+    def addresses(self) -> Iterator[str]:
+        """Yield the address of each page that the application has; of an empty one, of lists."""
+        routes: list[ConsoleRoute] = self.service.app.state.console.routes
+        for route in routes:
+            if route.method != "GET" or ("{" in route.path and not self.places):
+                continue
+            query = f"?{ASKED[route.path]}" if route.path in ASKED else ""
+            for act in ACTS.get(route.path, ("",)):
+                places = self.places | {"act": act, "action": act}
+                if route.path.startswith("/held/"):
+                    places["job_id"] = places["held"]
+                yield route.path.format(**places) + query
 
 
 @contextmanager
@@ -88,7 +115,7 @@ def _furnished(double: GatewayDouble) -> dict[str, str]:
         "https://gradebook.example/hooks/sisgate/of-a-long-path-that-says-little",
         ["job.ended", "sync.held"], app="gradebook", note="the portal of the parents",
     ).id  # fmt: skip
-    admin.webhooks.add(None, ["job.ended"], app="an-app-that-reads-its-events-itself")
+    admin.webhooks.add(None, ["job.ended"], app="attendance-and-transport-planning")
     for name in ("lincoln", "roosevelt", LONG):
         for dataset in ("students", "orgs", "classes"):
             with suppress(SisgateError):
@@ -99,13 +126,15 @@ def _furnished(double: GatewayDouble) -> dict[str, str]:
     grade = admin.enqueue_request("roosevelt", "POST", "/ws/v1/grades", json={"grade": "A"})
     double.move(1)
     _outage(double)
-    waiting = [admin.sync("down", each, priority="high").id for each in ("students", "orgs")]
-    admin.jobs.cancel(admin.sync("down", "classes").id, reason="asked for twice")
+    waiting = [admin.sync("jefferson", each, priority="high").id for each in ("students", "orgs")]
+    admin.jobs.cancel(admin.sync("jefferson", "classes").id, reason="asked for twice")
     _webhooks_fail(double)
     double.clock.move((SystemClock().now() - double.clock.now()).total_seconds() - 90)
+    for name in ("lincoln", "roosevelt"):
+        double.finish(admin.sync(name, "teachers", mode="full", app="nightly-roster-export"))
     alert = _alerts(double)
     silence = admin.alerts.silence(
-        double.clock.now() + timedelta(days=1), rule="few-wait", provider=LONG, actor="ana",
+        double.clock.now() + timedelta(days=1), rule="missed-sync", provider=LONG, actor="ana",
         reason="they import the timetable of the whole year until tomorrow morning",
     ).id  # fmt: skip
     message = Quarantine(double.admin.context.redis).put(
@@ -141,11 +170,11 @@ def _held(double: GatewayDouble) -> str:
 
 def _outage(double: GatewayDouble) -> None:
     """One provider answers with errors until its breakers open, another refuses a dataset."""
-    double.answer("down", "/*", status=503, json={"message": "maintenance"})
+    double.answer("jefferson", "/*", status=503, json={"message": "maintenance"})
     double.answer(LONG, "/*", status=404, json={"message": "no such resource"})
     with suppress(SisgateError):
         double.finish(double.admin.sync(LONG, "students", mode="full"))
-    double.admin.sync("down", "terms")
+    double.admin.sync("jefferson", "terms")
     double.move(60)
     double.admin.audit.seal()
     while count_next(double.admin.context.database):

@@ -52,10 +52,11 @@ class Templates:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._env.filters |= {
-            "age": self.age, "at": at, "number": number, "badge": badge, "lasting": lasting,
-            "short": short, "hour": hour, "percent": percent, "budget": budget_left,
-            "latency": latency, "sentence": as_sentence, "capitalised": capitalised,
-            "counted": counted, "figures": figures_text, "setting": setting,
+            "age": self.age, "due": self.due, "at": at, "number": number, "badge": badge,
+            "lasting": lasting, "short": short, "hour": hour, "percent": percent,
+            "budget": budget_left, "latency": latency, "sentence": as_sentence,
+            "capitalised": capitalised, "counted": counted, "figures": figures_text,
+            "setting": setting,
         }  # fmt: skip
         self._env.globals |= {"address": address, "assets": assets}
         self._env.globals["parts"] = self._env.get_template("parts.html").module
@@ -84,6 +85,11 @@ class Templates:
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             moment.isoformat(), _utc(moment), words
         )
+
+    def due(self, value: datetime | str | None) -> str | Markup:
+        """Return in how long something is expected: now, if that was a moment ago."""
+        moment = _moment(value)
+        return self.age(max(moment, self._clock.now()) if moment is not None else None)
 
 
 def setting(value: object) -> str:

@@ -12,6 +12,7 @@ from sisgate import Gateway
 from sisgate.domain.states import JobState
 from sisgate.ledger import jobs
 from testbed.console_visitor import ConsoleVisitor
+from testbed.showroom import showroom
 from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
 
@@ -125,6 +126,18 @@ def test_a_reason_is_asked_for_and_kept(
         ("jobs:job:cancel", "by mistake"): 1, ("jobs:job:cancel", "too many"): 2,
         ("jobs:job:retry", "go on"): 3,
     }  # fmt: skip
+
+
+def test_every_action_of_the_console_asks_why() -> None:
+    """Whatever it begins, changes or ends; those who look after something say what they do."""
+    asking = []
+    with showroom(rich=True) as room, ConsoleVisitor(room.service) as visitor:
+        for path in room.addresses():
+            page = visitor.get(path).text
+            if 'class="panel narrow" method="post"' in page:
+                asking.append(path)
+                assert re.search(r'<input name="(reason|note|fixed_in)"', page), path
+    assert len(asking) >= 20
 
 
 def test_the_beginning_of_an_id_leads_to_its_job(
