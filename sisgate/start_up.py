@@ -31,16 +31,18 @@ def gc_paused() -> Iterator[None]:
 
 @contextmanager
 def gc_frozen_imports() -> Iterator[None]:
-    """Disable the garbage collector while modules load, and exempt all objects afterwards.
+    """Disable the garbage collector while modules load, and exempt all objects if any was loaded.
 
     For commands and workers, whose process is ours: later collections would scan the modules too,
     which in a worker's child processes would copy their memory.
     """
+    before = len(sys.modules)
     with gc_paused():
         try:
             yield
         finally:
-            gc.freeze()
+            if len(sys.modules) > before:
+                gc.freeze()
 
 
 def gc_seldom() -> None:

@@ -118,6 +118,12 @@ class Invocation:
 
             return Gateway(settings, user=user_name())
 
+    def close(self) -> None:
+        """Close the gateways that the command has used: whoever runs commands goes on."""
+        used = [vars(self)[name] for name in ("gateway", "installation") if name in vars(self)]
+        for gateway in {id(each): each for each in used}.values():
+            gateway.close()
+
     @property
     def asked_service(self) -> bool:
         """Whether an HTTP service was asked, so that its answer may be what is wrong."""

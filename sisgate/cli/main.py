@@ -170,6 +170,8 @@ def execute(arguments: list[str]) -> int:
         return ExitCode.INTERRUPTED
     except TyperException as error:
         return _wrong_command_line(output, error)
+    finally:
+        invocation.close()
     return result if isinstance(result, int) else ExitCode.OK
 
 

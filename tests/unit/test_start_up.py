@@ -46,6 +46,15 @@ def test_it_is_on_again_after_an_error() -> None:
     assert gc.isenabled()
 
 
+@pytest.mark.usefixtures("collector")
+def test_who_loads_nothing_keeps_no_garbage() -> None:
+    """A process that runs many commands would grow with each."""
+    gc.unfreeze()
+    with gc_frozen_imports():
+        pass
+    assert gc.get_freeze_count() == 0
+
+
 @pytest.mark.parametrize("module", ["sisgate.cli.main", "workers"])
 def test_commands_and_workers_load_so(module: str) -> None:
     """What `sisgate` and `celery -A workers` import makes no full collection."""

@@ -186,6 +186,9 @@ class AdmittingConsumer(Consumer):
 
     def update_strategies(self) -> None:
         """Make the handlers of all tasks, those of the providers included."""
+        if self.task_consumer is not None and self.task_consumer.channel.connection is None:
+            # After a lost connection Celery calls this before it has another consumer.
+            self.task_consumer = None
         self.following.follow()
         super().update_strategies()
 

@@ -12,14 +12,24 @@ from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.conftest import add_key
 
 
-def test_ctrl_c_ends_every_process_and_the_next_start_goes_on(
+def test_killed_processes_come_back_and_after_ctrl_c_the_next_start_goes_on(
     command: Command, sandbox: SandboxProcess
 ) -> None:
-    """What is accepted while nothing runs is done after it, also in a shell with `sisgate env`."""
+    """SIGKILL of any child costs a moment, not work; Ctrl-C ends every process.
+
+    What is accepted while nothing runs is done after it, also in a shell with `sisgate env`.
+    """
     command.up("--no-flower")
     add_key(command, sandbox, "skyward")
-    done = command.json("sync", "skyward", "orgs", "--wait")
-    assert [job["state"] for job in done] == ["done"]
+    before = command.pids()
+    for name in ("worker", "beat", "redis"):
+        os.kill(before[name], signal.SIGKILL)
+    wait_until(
+        lambda: all(command.pids().get(name, pid) != pid for name, pid in before.items()),
+        "new processes",
+    )
+    (done,) = command.json("sync", "skyward", "orgs", "--wait", "--timeout", str(PATIENCE_SECONDS))
+    assert done["state"] == "done"
     # A provider without its first key is not an emergency.
     alerts = command.json("alerts", "list", "--all")
     assert [each for each in alerts if each["severity"] == "critical"] == []
@@ -34,32 +44,28 @@ def test_ctrl_c_ends_every_process_and_the_next_start_goes_on(
     wait_until(
         lambda: command.json("jobs", "show", waiting["id"])["state"] == "done", "the waiting job"
     )
-    assert command.json("jobs", "show", done[0]["id"])["state"] == "done"
+    assert command.json("jobs", "show", done["id"])["state"] == "done"
 
 
-def test_a_killed_worker_comes_back_and_the_job_is_done(
-    command: Command, sandbox: SandboxProcess
+def test_nothing_outlives_a_killed_supervisor_and_flower_is_closed_to_strangers(
+    command: Command,
 ) -> None:
-    """SIGKILL of any child costs a moment, not work."""
-    command.up("--no-flower")
-    add_key(command, sandbox, "skyward")
-    before = command.pids()
-    for name in ("worker", "beat", "redis"):
-        os.kill(before[name], signal.SIGKILL)
-    wait_until(
-        lambda: all(command.pids().get(name, pid) != pid for name, pid in before.items()),
-        "new processes",
-    )
-    (job,) = command.json("sync", "skyward", "orgs", "--wait", "--timeout", str(PATIENCE_SECONDS))
-    assert job["state"] == "done"
+    """SIGKILL of `up` itself takes its children along, and the folder can be used again.
 
-
-def test_nothing_outlives_a_killed_supervisor(command: Command) -> None:
-    """SIGKILL of `up` itself takes its children along, and the folder can be used again."""
-    process = command.up("--no-flower")
+    Flower has a password that only its owner can read. An empty configuration is no error.
+    """
+    command.config.write_text("")
+    assert "no provider" in command("doctor", code=1).stdout
+    process = command.up()
+    file = command.folder / "flower-password.txt"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE((command.folder / "master.key").stat().st_mode) == 0o600
+    secret = file.read_text().strip().split(":")[1]
+    assert not any(secret in line for line in command.processes())
     process.kill()
     assert command.down() == -signal.SIGKILL
     command.wait_until_gone()
+
     command.up("--no-flower")
     assert command.down(signal.SIGTERM) == 0
 
@@ -69,25 +75,6 @@ def test_a_second_stack_on_the_folder_is_refused(running: Command) -> None:
     ended = running("up", code=2)
     assert "Another sisgate (process" in ended.stderr
     assert "--data-dir" in ended.stderr
-
-
-def test_flower_is_closed_to_strangers(command: Command) -> None:
-    """On the loopback interface, with a password that only its owner can read."""
-    command.up()
-    file = command.folder / "flower-password.txt"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE((command.folder / "master.key").stat().st_mode) == 0o600
-    secret = file.read_text().strip().split(":")[1]
-    assert not any(secret in line for line in command.processes())
-
-
-def test_without_a_provider_it_says_what_to_do(command: Command) -> None:
-    """An empty start is no error."""
-    command.config.write_text("")
-    ended = command("doctor", code=1)
-    assert "no provider" in ended.stdout
-    command.up("--no-flower")
-    assert command.down() == 0
 
 
 def test_up_uses_the_servers_that_are_named(

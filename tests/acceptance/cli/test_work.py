@@ -206,6 +206,13 @@ def test_the_plugin_is_a_zip(command: Command, tmp_path: Path) -> None:
     assert "plugin.xml" in zipfile.ZipFile(out).namelist()
 
 
+def test_a_command_leaves_no_connection_open(running: Command) -> None:
+    """A program that runs many would not get any more at some point."""
+    running("jobs", "list")
+    opened = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert [path for path in opened if path.is_relative_to(running.folder)] == []
+
+
 def test_the_shell_completes_names(command: Command) -> None:
     """Providers and resources from the configuration of the folder."""
     completing = {
