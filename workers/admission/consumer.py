@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from celery.app.amqp import AMQP, Queues
 from celery.worker.consumer import Consumer
@@ -186,8 +186,9 @@ class AdmittingConsumer(Consumer):
 
     def update_strategies(self) -> None:
         """Make the handlers of all tasks, those of the providers included."""
-        if self.task_consumer is not None and self.task_consumer.channel.connection is None:
-            # After a lost connection Celery calls this before it has another consumer.
+        # After a lost connection Celery calls this before it has another consumer.
+        listening, connection = cast(Any, self).task_consumer, cast(Any, self).connection
+        if listening and listening.channel.connection is not connection.transport:
             self.task_consumer = None
         self.following.follow()
         super().update_strategies()
