@@ -170,7 +170,7 @@ class ProviderDetails(ProviderDocument):
     hold: ExplainedHold | None
     queue: list[QueueDocument] | None
     unknown: list[str]
-    periodic: list[Json]
+    periodic: list[Obstacle]
 
 
 class WindowShape(Document):
@@ -188,7 +188,7 @@ class ProvidersDocument(Document):
 
     providers: list[ProviderDocument]
     unknown: list[str]
-    periodic: Annotated[list[Json], Field(default_factory=list)]
+    periodic: Annotated[list[Obstacle], Field(default_factory=list)]
     count: int | None = None
     page: int | None = None
     pages: int | None = None
