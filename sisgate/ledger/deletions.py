@@ -12,14 +12,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, exists, func, insert, literal, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session, aliased
 
 from sisgate.domain.states import JobState
 from sisgate.ledger import page_statements, sightings
 from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record, Sighting
 from sisgate.ledger.statements import change, insert_into
+from sisgate.ledger.states import is_still, job_ended_as
 
 _ANY_MARKED = Prepared(lambda _: select(MarkedDeletion.job_id).limit(1))
 _MARKING = Prepared(
@@ -54,6 +67,22 @@ class Doomed:
     def count(self) -> int:
         """How many records would go."""
         return self.marked + self.absent
+
+
+def waits_for_approval() -> ColumnElement[bool]:
+    """Return the condition of held syncs that no later one of the dataset has settled.
+
+    What an incremental sync has read says nothing of what a full one found absent.
+    """
+    later = aliased(Job)
+    settled = exists().where(
+        later.provider == Job.provider,
+        later.resource == Job.resource,
+        later.ended_at > Job.ended_at,
+        is_still(later.state, JobState.DONE, JobState.HELD),
+        or_(later.mode == "full", later.mode == Job.mode),
+    )
+    return and_(job_ended_as(JobState.HELD), ~settled)
 
 
 def mark(session: Session, job_id: str, ids: Sequence[str]) -> None:

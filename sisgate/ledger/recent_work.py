@@ -15,11 +15,12 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tru
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from sisgate.domain.links import Link
-from sisgate.domain.states import UNSUCCESSFUL_JOB_STATES, CallState, JobKind, JobState
+from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.ledger.attempts import was_sent, was_tried
 from sisgate.ledger.datasets import ASK_AGAIN, REFUSED
+from sisgate.ledger.deletions import waits_for_approval
 from sisgate.ledger.schema import Attempt, Call, Dataset, Job
-from sisgate.ledger.states import is_in, is_still, job_is_live, live_call
+from sisgate.ledger.states import is_in, is_still, job_ended_as, job_is_live, live_call
 
 SAMPLE = 200
 """Calls whose latency is read, jobs and waiting calls whose errors are read, of one provider."""
@@ -270,24 +271,10 @@ def held_syncs(
     session: Session, providers: Sequence[str] | None = None, resource: str | None = None
 ) -> list[Job]:
     """Return the syncs whose deletions wait for approval: no later one of the dataset is done."""
-    later = aliased(Job)
-    superseded = (
-        select(later.id)
-        .where(
-            later.provider == Job.provider,
-            later.resource == Job.resource,
-            later.ended_at > Job.ended_at,
-            is_still(later.state, JobState.DONE, JobState.HELD),
-            or_(later.mode == "full", later.mode == Job.mode),
-        )
-        .exists()
-    )
     query = select(Job).where(
-        is_in(Job.state, JobState.HELD),
-        Job.kind == JobKind.SYNC,
+        waits_for_approval(),
         _among(Job.provider, providers),
         true() if resource is None else Job.resource == resource,
-        ~superseded,
     )
     return list(session.scalars(query.order_by(Job.ended_at.desc()).limit(SAMPLE)))
 
@@ -295,8 +282,7 @@ def held_syncs(
 def unsettled(session: Session, providers: Sequence[str] | None = None) -> list[Job]:
     """Return the jobs of unknown outcome, the oldest first."""
     query = select(Job).where(
-        is_in(Job.state, *UNSUCCESSFUL_JOB_STATES),
-        is_in(Job.state, JobState.UNKNOWN),
+        job_ended_as(JobState.UNKNOWN),
         _among(Job.provider, providers),
     )
     return list(session.scalars(query.order_by(Job.ended_at).limit(SAMPLE)))
@@ -326,8 +312,7 @@ def failed_syncs(
     is_refused = func.coalesce(Job.error["status"].as_integer(), 0).in_(REFUSED)
     is_absent = is_refused & ~read.where(Dataset.resource == Job.resource).exists() & read.exists()
     query = select(Job).where(
-        is_in(Job.state, *UNSUCCESSFUL_JOB_STATES),
-        is_in(Job.state, JobState.FAILED),
+        job_ended_as(JobState.FAILED),
         Job.accepted_at > now - ASK_AGAIN,
         Job.kind == JobKind.SYNC,
         ~Job.dead,

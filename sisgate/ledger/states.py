@@ -12,7 +12,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, literal_column, true
 
-from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
+from sisgate.domain.states import (
+    LIVE_CALL_STATES,
+    LIVE_JOB_STATES,
+    UNSUCCESSFUL_JOB_STATES,
+    CallState,
+    JobState,
+)
 from sisgate.ledger.schema import Call, Job
 
 
@@ -49,3 +55,8 @@ def live_retry(*states: CallState) -> ColumnElement[bool]:
 def job_is_live() -> ColumnElement[bool]:
     """Return the condition by which live jobs are looked for."""
     return is_in(Job.state, *LIVE_JOB_STATES)
+
+
+def job_ended_as(state: JobState) -> ColumnElement[bool]:
+    """Return the condition by which jobs of an unsuccessful end are looked for."""
+    return is_in(Job.state, *UNSUCCESSFUL_JOB_STATES) & is_in(Job.state, state)

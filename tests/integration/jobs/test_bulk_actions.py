@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
+from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
 from sisgate.gateway.bulk_actions import carry_out
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_status import JobStatus
+from sisgate.ledger import recent_work
+from sisgate.ledger.schema import Job
 
 
 def test_a_search_finds_what_matches_newest_first(gateway: Gateway) -> None:
@@ -121,9 +126,31 @@ def test_a_job_that_has_moved_meanwhile_is_left_as_it_is_and_told(gateway: Gatew
     assert "cancelled" in outcome.conflicts[0].message
 
 
-def test_held_syncs_are_those_that_nobody_has_settled(gateway: Gateway) -> None:
-    """None here; the acceptance tests hold real ones."""
-    assert gateway.jobs.held() == []
+def test_held_syncs_are_those_that_no_later_sync_has_settled(gateway: Gateway) -> None:
+    """An incremental one does not settle what a full one found absent. `why` says the same."""
+    now = datetime.now(UTC)
+    database = gateway.context.database
+
+    def ends(mode: str, state: JobState, minutes: int) -> str:
+        job = gateway.sync("open", "students", mode="full").id
+        with database.write() as session:
+            row = session.get_one(Job, job)
+            row.mode, row.state = mode, state.value
+            row.ended_at = now + timedelta(minutes=minutes)
+        return job
+
+    def held() -> tuple[list[str], list[str]]:
+        with database.read() as session:
+            causes = [job.id for job in recent_work.held_syncs(session, ["open"])]
+        return [job.id for job in gateway.jobs.held()], causes
+
+    full = ends("full", JobState.HELD, 1)
+    ends("incremental", JobState.DONE, 2)
+    assert held() == ([full], [full])
+    again = ends("full", JobState.HELD, 3)
+    assert held() == ([again], [again])
+    ends("full", JobState.DONE, 4)
+    assert held() == ([], [])
 
 
 def test_the_timeline_begins_with_the_acceptance_and_ends_with_the_end(gateway: Gateway) -> None:
