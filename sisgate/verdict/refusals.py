@@ -217,12 +217,15 @@ def _answers(facts: ProviderFacts) -> Iterator[Finding]:
 
 def _form(invalid: Sequence[MetError]) -> str:
     """Return what came in place of JSON, in words that are ours."""
+    if any("max_body_mb" in each.message for each in invalid):
+        return ": they are larger than max_body_mb allows"
     forms = (NOT_JSON.search(each.message) for each in invalid)
-    form = next((found[1] for found in forms if found), None)
-    if form is None:
-        return ""
-    named = f": {form} in place of JSON" if "/" in form else ""
-    return ": HTML pages in place of JSON" if "html" in form else named
+    form = next((found[1] for found in forms if found), "")
+    if "html" in form:
+        return ": HTML pages in place of JSON"
+    if "json" in form:
+        return ": JSON that is broken"
+    return f": {form} in place of JSON" if "/" in form else ""
 
 
 def _settings(facts: ProviderFacts) -> Iterator[Finding]:
