@@ -58,6 +58,7 @@ def met_error(row: ErrorRow, now: datetime) -> MetError:
         job=row.job,
         link=link_of(error),
         tls=error.get("tls"),
+        resource=row.resource,
         broke_off=error.get("broke_off") is True,
         fresh_token=error.get("fresh_token") is True,
     )

@@ -80,12 +80,16 @@ class AppCalls:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
-    """An error that a call or a job met; `at` is when it ended, None if it is live."""
+    """An error that a call or a job met; `at` is when it ended, None if it is live.
+
+    `resource` is the dataset that it is about, None for a request.
+    """
 
     provider: str
     job: str
     at: datetime | None
     error: dict[str, Any]
+    resource: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +221,7 @@ def waiting(session: Session, providers: Sequence[str] | None = None) -> list[Wa
 def errors_of_waiting(session: Session, providers: Sequence[str]) -> dict[str, list[ErrorRow]]:
     """Return by provider the errors that calls met which now wait, of the newest ones."""
     query = (
-        select(Job.provider, Job.id, Call.ended_at, Call.error)
+        select(Job.provider, Job.id, Call.ended_at, Call.error, Job.resource)
         .join(Call, Call.job_id == Job.id)
         .where(
             job_is_live(), live_call(CallState.PLANNED, CallState.QUEUED), Call.error.is_not(None)
@@ -253,7 +257,7 @@ def failed_jobs(
     """Return the jobs that ended without success since a time, newest first."""
     failed = is_still(Job.state, JobState.FAILED, JobState.EXPIRED, JobState.UNKNOWN)
     rows = session.execute(
-        select(Job.provider, Job.id, Job.ended_at, Job.error)
+        select(Job.provider, Job.id, Job.ended_at, Job.error, Job.resource)
         .where(
             Job.ended_at.is_not(None),
             Job.ended_at >= since,

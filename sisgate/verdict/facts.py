@@ -86,8 +86,8 @@ class MetError:
 
     `seconds_ago` is when the job ended, None for a call that waits to be tried again. `link` is
     where it broke off: before `ANSWER` nothing can have reached the provider's API. `tls` is
-    the name of a `TlsFault`; `broke_off` is whether an answer had begun;
-    `fresh_token` whether a token that had just been issued was refused as expired.
+    the name of a `TlsFault`; `resource` is the dataset that it is about, `broke_off` whether an
+    answer had begun, `fresh_token` whether a token that was new was refused as expired.
     """
 
     code: str
@@ -97,6 +97,7 @@ class MetError:
     job: str | None = None
     link: Link = Link.ANSWER
     tls: str | None = None
+    resource: str | None = None
     broke_off: bool = False
     fresh_token: bool = False
 

@@ -13,7 +13,7 @@ from sisgate.liveness.obstacles import listed
 from sisgate.verdict.facts import FailedSync, KeyStanding, MetError, ProviderFacts, RecentCall
 from sisgate.verdict.failed_calls import current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.parts import FEWEST, FEWEST_ALIKE, newest
+from sisgate.verdict.parts import FEWEST, FEWEST_ALIKE, newest, since_recovery
 
 NOT_JSON = re.compile(r"that is not JSON \(([a-z/+ -]+), ")
 """How the error of an answer says what it was; see `HttpResponse.not_json`."""
@@ -194,7 +194,8 @@ def _answers(facts: ProviderFacts) -> Iterator[Finding]:
     invalid = [
         each
         for each in facts.met
-        if each.code == "answer_invalid" and (each.seconds_ago or 0) <= _window(facts)
+        if each.code == "answer_invalid"
+        and (each.seconds_ago or 0) <= _window(facts, each.resource)
     ]
     if not invalid:
         return
@@ -270,9 +271,13 @@ def failing_datasets(provider: str, failed: Sequence[FailedSync]) -> Iterator[Fi
     )
 
 
-def _window(facts: ProviderFacts) -> float:
-    """Return how long ago a failed job still counts: not once a streak of good calls came."""
-    calls = newest(facts)
+def _window(facts: ProviderFacts, resource: str | None) -> float:
+    """Return how long ago a failed job still counts: not once a streak of good calls came.
+
+    Good answers to other things say nothing about a dataset.
+    """
+    of_it = [each for each in facts.recent if each.part == resource]
+    calls = since_recovery(of_it) if resource else newest(facts)
     return calls[-1].seconds_ago if calls else float("inf")
 
 

@@ -83,6 +83,20 @@ def test_an_answer_that_broke_off_was_one() -> None:
     assert judged(recent=silent, met=[replace(each, broke_off=False) for each in cut]).is_unclear
 
 
+def test_good_answers_to_others_say_nothing_about_a_dataset() -> None:
+    """Its sync failed minutes ago, and requests are answered as ever; and what came is told."""
+    calls = [replace(each, part="GET") for each in called(*[("lms", 200)] * 8)]
+    page = RecentCall("portal", 200, 120.0, "orgs")
+    message = "The provider answered 200 with a body that is not JSON (text/html, 92 bytes)."
+    error = MetError("answer_invalid", message, 200, 119.0, "3f8a1c2d", resource="orgs")
+    found = culprit_of(judged(recent=[*calls, page], met=[error]))
+    assert found.cause == "answers_invalid"
+    assert found.message.endswith("to 1 job: HTML pages in place of JSON")
+    later = RecentCall("portal", 200, 20.0, "orgs")
+    good = [*calls, *[later] * 3, replace(page, status=None)]
+    assert judged(recent=good, met=[error]).standing == "well"
+
+
 def test_a_slow_tail_is_told_until_it_is_over() -> None:
     """One of eight among quick ones; a tail that is usual is none."""
     quick, slow = TimedCall(0.2), TimedCall(20.0)
