@@ -71,17 +71,18 @@ class Bulk:
         progress: Progress = lambda *_: None,
         *,
         due_at: Mapping[int, datetime] = MappingProxyType({}),
+        schedule: str | None = None,
     ) -> list[Job | SisgateError]:
         """Accept what can be accepted; return for each item its job, or why it was refused.
 
-        `due_at` says of items, by their place, when their schedule asks for them. An outage of the
-        ledger refuses the rest.
+        They are the jobs of a `schedule` if that is given; `due_at` says of items, by their place,
+        when it asks for them. An outage of the ledger refuses the rest.
         """
         results: dict[int, Job | SisgateError] = {}
         orders: dict[int, Order] = {}
         for place, item in enumerate(items):
             try:
-                order = self._order(item)
+                order = self._order(item, schedule)
                 if (due := due_at.get(place)) is not None:
                     order = replace(order, new=replace(order.new, due_at=due))
                 orders[place] = order
@@ -129,7 +130,7 @@ class Bulk:
                 return {**refused, **dict(zip(chunk, jobs, strict=True))}
         return refused
 
-    def _order(self, item: NewSync | NewRequest) -> Order:
+    def _order(self, item: NewSync | NewRequest, schedule: str | None = None) -> Order:
         if not isinstance(item, NewSync | NewRequest):
             raise UsageError(
                 f"enqueue takes NewSync and NewRequest, not a {type(item).__name__}; "
@@ -143,4 +144,4 @@ class Bulk:
             if item.max_age is not None:
                 raise UsageError("max_age works for single requests only.")
             return self._requests.order(self._requests.wanted(item))
-        return Order(self._syncs.new_job(item))
+        return Order(self._syncs.new_job(item, schedule))

@@ -146,6 +146,7 @@ class Schedules:
         If a provider cannot take more jobs, raises its error; the other providers' are accepted.
         The audit log has who ran it, and the `reason`, with each job.
         """
+        self._core.access.require_role(Action.CONTROL)
         config = self._config(name)
         for provider in self._providers(config):
             self._core.access.require(Action.CONTROL, provider)
@@ -273,16 +274,16 @@ class Schedules:
     def _enqueue(
         self, name: str, config: ScheduleConfig, due: Sequence[_Due], reason: str | None = None
     ) -> Sequence[Job | SisgateError]:
-        app = job_search.app_of(name)
         return self._bulk.enqueue_each(
             [
                 NewSync(
                     each.provider, each.resource, priority=config.priority, mode=config.mode,
-                    idempotency_key=each.key or None, app=app, reason=reason,
+                    idempotency_key=each.key or None, reason=reason,
                 )
                 for each in due
             ],
             due_at={place: each.at for place, each in enumerate(due) if each.at is not None},
+            schedule=name,
         )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.orders import NewSync
 from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.datasets import last_sync
+from sisgate.ledger.job_search import app_of
 
 
 class Syncs:
@@ -38,8 +39,11 @@ class Syncs:
         job_id, is_new = self._acceptance.accept(new, by=self._core.asker())
         return Job(self._jobs, job_id, is_new=is_new)
 
-    def new_job(self, wanted: NewSync) -> NewJob:
-        """Check a sync and that the caller may enqueue it; return its job."""
+    def new_job(self, wanted: NewSync, schedule: str | None = None) -> NewJob:
+        """Check a sync and that the caller may enqueue it; return its job.
+
+        It is the job of a `schedule` if that is given, whoever runs it.
+        """
         provider, resource = wanted.provider, wanted.resource
         self._core.provider(provider)
         principal = self._core.access.require(Action.ENQUEUE, provider, resource)
@@ -55,9 +59,10 @@ class Syncs:
             self._core.access.require(Action.CONTROL, provider, resource)
             options["allow_deletes"] = True
         expires_at = aware("expires_at", wanted.expires_at)
+        named = self._core.app_of(principal, wanted.app) if schedule is None else app_of(schedule)
         new = self._acceptance.new_job(
             JobKind.SYNC, provider, wanted.priority, wanted.idempotency_key, wanted.timeout,
-            wanted.job_id, self._core.app_of(principal, wanted.app),
+            wanted.job_id, named,
         )  # fmt: skip
         bounds = self._acceptance.bounds_of(new.app)
         bounds.check_on_unavailable(on_unavailable_of(wanted.on_unavailable))
