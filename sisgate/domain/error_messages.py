@@ -76,6 +76,21 @@ def without_values(code: str, message: str) -> str:
     return _GAPS.sub(GAP, text)[:MOST_CHARACTERS].strip() or GAP
 
 
+def in_words(code: str, status: int | None, message: str) -> str:
+    """Return an error for a sentence. A provider's own text with gaps has nothing to read.
+
+    >>> in_words("provider_refused", 410, "not found"), in_words("provider_refused", 410, "no … id")
+    ('it answered 410 (provider_refused): not found', 'it answered 410 (provider_refused)')
+    >>> in_words("provider_unavailable", None, "It did not answer within … s.")
+    'provider_unavailable: It did not answer within … s'
+    """
+    told = code if status is None else f"it answered {status} ({code})"
+    known = {f"the provider answered {status}", f"the provider answered {GAP}"}
+    if message.lower().rstrip(".") in known or (code in THEIRS and GAP in message):
+        return told
+    return f"{told}: {message.rstrip('.')}"
+
+
 def words_of_errors(text: str) -> str:
     """Return a provider's own text, with a gap for all but words of errors.
 

@@ -11,13 +11,14 @@ from datetime import timedelta
 
 from sisgate.alerts.facts import AlertFacts, AuditTrouble, PatternNews
 from sisgate.audit.heads import reports
+from sisgate.domain.error_messages import in_words
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.missed_syncs import MissedSyncs
 from sisgate.gateway.sla import ServiceLevels
 from sisgate.gateway.verdict_facts import read_facts
 from sisgate.ledger import audit_verifications, error_patterns
-from sisgate.monitoring.error_trends import BEFORE, LATELY, is_spike
+from sisgate.monitoring.error_trends import BEFORE, LATELY, is_spike, is_usual
 from sisgate.settings.alerts import AlertRule
 from sisgate.settings.provider import ProviderConfig
 from sisgate.settings.selector import ProviderSelector
@@ -61,12 +62,15 @@ def _patterns(core: Core) -> Mapping[str, Sequence[PatternNews]]:
     with core.database.read() as session:
         rows = error_patterns.news(session, now - NEW_FOR, now - LATELY)
         counts = error_patterns.counts(session, [row.id for row in rows], now - BEFORE)
+        requests = error_patterns.of_requests(session, rows)
         found: defaultdict[str, list[PatternNews]] = defaultdict(list)
         for row in rows:
             begun = max(row.first_seen, row.reopened_at or row.first_seen)
-            what = f"{row.code} {row.status or ''}".strip() + f", {row.message}"
+            what = in_words(row.code, row.status, row.message)
             news = PatternNews(row.id, row.provider, what, "new", row.count, row.last_job)
-            if begun >= now - NEW_FOR:
+            if begun >= now - NEW_FOR and not is_usual(
+                row.code, row.status, of_request=row.id in requests
+            ):
                 found[row.provider].append(news)
             if is_spike(counts.get(row.id, {}), row.first_seen, now):
                 found[row.provider].append(replace(news, kind="spike"))

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from sisgate.domain.alert_states import PatternState
 from sisgate.domain.error_messages import fingerprint_of, without_values
 from sisgate.domain.links import NOT_ERRORS
+from sisgate.domain.states import JobKind
 from sisgate.ledger.call_outcomes import EndedCall
-from sisgate.ledger.schema import Call, ErrorCount, ErrorPattern
+from sisgate.ledger.schema import Call, ErrorCount, ErrorPattern, Job
 from sisgate.ledger.statements import change, insert_into
 
 COUNTS_KEPT = timedelta(days=14)
@@ -164,6 +165,19 @@ def news(session: Session, since: datetime, lately: datetime) -> Sequence[ErrorP
         pattern.state == PatternState.OPEN, pattern.last_seen >= oldest, is_news
     )
     return session.scalars(query.order_by(pattern.last_seen.desc()).limit(500)).all()
+
+
+def of_requests(session: Session, patterns: Sequence[ErrorPattern]) -> Sequence[str]:
+    """Return which patterns an app's request, not a sync, has met last, by their ids."""
+    requests = set(
+        session.scalars(
+            select(Job.id).where(
+                Job.id.in_([each.last_job for each in patterns if each.last_job]),
+                Job.kind == JobKind.REQUEST,
+            )
+        )
+    )
+    return [each.id for each in patterns if each.last_job in requests]
 
 
 def beginning(session: Session, start: str, *, lock: bool = False) -> Sequence[ErrorPattern]:

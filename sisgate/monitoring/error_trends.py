@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal
 
+from sisgate.errors import ProviderRefused
+
 Trend = Literal["rising", "steady", "falling"]
 
 BEFORE = timedelta(hours=24)
@@ -16,6 +18,9 @@ LATELY = timedelta(minutes=20)
 
 SPIKE_COUNT, SPIKE_TIMES = 10, 5.0
 """A spike is at least so many lately, and so many times as many as usual."""
+
+OF_CALLERS = frozenset({400, 404, 409, 412, 422})
+"""Statuses that say what is wrong with a request, not with the provider."""
 
 RISES, FALLS = 1.5, 0.67
 
@@ -47,6 +52,22 @@ def is_spike(counts: Mapping[datetime, int], first_seen: datetime, now: datetime
     recent, usual = per_span(counts, now)
     is_known = first_seen <= now - LATELY
     return is_known and recent >= SPIKE_COUNT and recent >= SPIKE_TIMES * usual
+
+
+def is_usual(code: str, status: int | None, *, of_request: bool) -> bool:
+    """Return whether an error is no news even where it is new: its caller's own, or over by itself.
+
+    That is a request of an app for what is not there or not right, and a token that was replaced.
+
+    >>> is_usual("provider_refused", 404, of_request=True)
+    True
+    >>> is_usual("token_expired", 401, of_request=False)
+    True
+    >>> is_usual("provider_refused", 404, of_request=False)
+    False
+    """
+    is_own = of_request and code == ProviderRefused.code and status in OF_CALLERS
+    return is_own or code == "token_expired"
 
 
 def trend_of(counts: Mapping[datetime, int], now: datetime) -> Trend:

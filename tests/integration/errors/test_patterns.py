@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sisgate.errors import UnknownErrorPattern
+from sisgate.ledger.schema import ErrorPattern
 from sisgate.monitoring.counting import count_next
 from testbed.http_server import Asked, Reply, json_reply
 from testbed.scene import INTERVAL_SECONDS, Scene
@@ -25,6 +26,8 @@ def scene(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Scene]:
     def answer(asked: Asked) -> Reply:
         if asked.path.startswith("/wrong"):
             return json_reply({"message": f"Student {CANARY} {asked.path} not found"}, 404)
+        if asked.path.startswith("/gone"):
+            return json_reply({"message": f"The server of {CANARY} is no longer there"}, 410)
         return json_reply({"orgs": []})
 
     scene.districts["lincoln"].answer = answer
@@ -32,11 +35,11 @@ def scene(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Scene]:
         yield scene
 
 
-def fail(scene: Scene, count: int) -> None:
+def fail(scene: Scene, count: int, path: str = "/wrong") -> None:
     """Let an app ask for what is not there, and count it."""
     gateway = scene.as_app("portal")
     for number in range(count):
-        gateway.enqueue_request("lincoln", "GET", f"/wrong/{number}", timeout=3600)
+        gateway.enqueue_request("lincoln", "GET", f"{path}/{number}", timeout=3600)
     scene.work("lincoln")
     audit.seal(scene.runtime)
     while count_next(scene.runtime.database):
@@ -80,8 +83,9 @@ def test_new_patterns_and_spikes_fire(scene: Scene) -> None:
     """A pattern is new for half an hour; far more of it than usual is a spike."""
     alerts = scene.gateway.alerts
     fail(scene, 2)
-    rules = {each.rule for each in alerts.evaluate().changed}
-    assert "errors-new" in rules
+    fail(scene, 2, "/gone")
+    (new,) = [each for each in alerts.evaluate().changed if each.rule == "errors-new"]
+    assert new.message == "an error of lincoln is new: it answered 410 (provider_refused)"
     scene.clock.advance(timedelta(hours=2).total_seconds())
     assert {e.rule for e in alerts.evaluate().changed if e.state == "resolved"} >= {"errors-new"}
     fail(scene, 30)
@@ -91,3 +95,18 @@ def test_new_patterns_and_spikes_fire(scene: Scene) -> None:
     fired = [each for each in alerts.evaluate().changed if each.rule == "errors-spike"]
     assert [each.provider for each in fired] == ["lincoln"]
     assert CANARY not in str(fired)
+
+
+def test_what_is_nobody_elses_alarms_nobody(scene: Scene) -> None:
+    """An app that asks for what is not there, and a token that was replaced: they are listed."""
+    fail(scene, 2)
+    now = scene.clock.now()
+    with scene.runtime.database.write() as session:
+        session.add(
+            ErrorPattern(
+                id="er_1", provider="lincoln", endpoint="e", code="token_expired", status=401,
+                message="token … expired", count=1, first_seen=now, last_seen=now, state="open",
+            )
+        )  # fmt: skip
+    assert {each.status for each in scene.gateway.errors.list()} == {401, 404}
+    assert "errors-new" not in {each.rule for each in scene.gateway.alerts.evaluate().changed}
