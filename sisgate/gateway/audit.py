@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from sisgate.domain.validation import aware
 from sisgate.errors import DatabaseUnavailable, SisgateError, UsageError
 from sisgate.gateway.audit_following import Following
 from sisgate.gateway.core import Core
-from sisgate.ledger import audit_log, audit_verifications
+from sisgate.gateway.job import only_id
+from sisgate.ledger import audit_log, audit_verifications, job_search
 from sisgate.ledger.audit_chain import EVENT_COLUMNS, newest_seal
 from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.schema import AuditEvent, AuditVerification
@@ -63,15 +65,38 @@ class AuditLog:
         self._access = core.access
 
     def tail(self, wanted: AuditFilter | None = None, *, limit: int = 50) -> Sequence[AuditEvent]:
-        """Return the newest matching events, newest first."""
+        """Return the newest matching events, newest first.
+
+        Raises `UnknownJob` if no job's id begins as that of `wanted`, `UsageError` if several do.
+        """
         self._access.require(Action.ADMINISTER)
+        wanted = self._of_whole_id(wanted or AuditFilter())
         with self._database.read() as session:
             return audit_log.tail(session, wanted, limit=limit)
 
     def search(self, wanted: AuditFilter) -> Iterator[AuditEvent]:
-        """Stream the matching events, oldest first."""
+        """Stream the matching events, oldest first; errors as `tail`."""
         self._access.require(Action.ADMINISTER)
-        return self._search(wanted)
+        return self._search(self._of_whole_id(wanted))
+
+    def _of_whole_id(self, wanted: AuditFilter) -> AuditFilter:
+        """Return the filter with the whole id of the job that it names by a beginning.
+
+        The log knows jobs that the ledger has deleted. Raises `UnknownJob`, and `UsageError` for
+        several.
+        """
+        beginning = given = (wanted.job or "").strip()
+        if not given:
+            return wanted
+        ids: Sequence[str] = ()
+        with self._database.read() as session:
+            for beginning in dict.fromkeys((given, given.lower())):
+                ids = job_search.ids_beginning(
+                    session, beginning, app=None, places=[("*", "*")], limit=3
+                ) or audit_log.jobs_beginning(session, beginning, limit=3)
+                if ids:
+                    break
+        return replace(wanted, job=only_id(ids, beginning))
 
     def _search(self, wanted: AuditFilter) -> Iterator[AuditEvent]:
         with self._database.read() as session:

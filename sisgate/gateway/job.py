@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action, Principal, decide
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
+from sisgate.errors import UnknownJob, UsageError
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_status import JobStatus
 from sisgate.ledger import jobs
@@ -36,6 +37,20 @@ def own_app(principal: Principal) -> str | None:
 def places_of(principal: Principal) -> list[tuple[str, str]]:
     """Return the providers and resources whose jobs the caller may see."""
     return [(scope.provider, scope.resource) for scope in principal.scopes]
+
+
+def only_id(ids: Sequence[str], beginning: str) -> str:
+    """Return the one of some ids that begin so; `UnknownJob` for none, `UsageError` for several."""
+    if not ids:
+        raise UnknownJob(f"No job's id begins with {beginning}. See `sisgate jobs list`.")
+    if beginning in ids:
+        return beginning
+    if len(ids) > 1:
+        several = ", ".join(job_id[: len(beginning) + 4] for job_id in ids)
+        raise UsageError(
+            f"Several jobs begin with {beginning} ({several}, …): give more of the id."
+        )
+    return ids[0]
 
 
 def visible(principal: Principal, status: JobStatus) -> JobStatus:

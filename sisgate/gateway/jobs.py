@@ -22,6 +22,7 @@ from sisgate.gateway.forecast import plan_job
 from sisgate.gateway.held_deletions import HeldDeletions, read_deletions
 from sisgate.gateway.job import (
     is_visible,
+    only_id,
     own_app,
     places_of,
     read_statuses,
@@ -74,16 +75,7 @@ class Jobs:
             ids = job_search.ids_beginning(
                 session, prefix, app=own_app(principal), places=places, limit=3
             )
-        if not ids:
-            raise UnknownJob(f"No job's id begins with {prefix}. See `sisgate jobs list`.")
-        if prefix in ids:
-            return prefix
-        if len(ids) > 1:
-            several = ", ".join(job_id[: len(prefix) + 4] for job_id in ids)
-            raise UsageError(
-                f"Several jobs begin with {prefix} ({several}, …): give more of the id."
-            )
-        return ids[0]
+        return only_id(ids, prefix)
 
     def status(self, job_id: str) -> JobStatus:
         """Return the status of a job; `UnknownJob` if there is none."""

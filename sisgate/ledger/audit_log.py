@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Select, Table, insert, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, Table, func, insert, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from sisgate.domain.timings import JOB_ACCEPTED
 from sisgate.ledger.bulk_statements import insert_rows
 from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import AccessToken, AuditEvent, Control, Job, Key
@@ -28,7 +30,9 @@ _INSERT = Prepared(
 class AuditFilter:
     """Which events are looked for; None and empty mean any. `action` is the beginning of one.
 
-    `until` is exclusive. `request_id` also finds the events of the job of that id.
+    A name as `actor` finds what was done with any of its tokens and, as an app, in its name; what
+    the log has as the actor finds only that. `job` is an id, for `gateway.audit` also the beginning
+    of one. `until` is exclusive. `request_id` also finds the events of the job of that id.
     """
 
     actor: str | None = None
@@ -44,7 +48,7 @@ class AuditFilter:
         """Return the query with the conditions added."""
         event = AuditEvent
         if self.actor is not None:
-            query = query.where(event.actor == self.actor)
+            query = query.where(_is_by(self.actor))
         if self.action is not None:
             query = query.where(event.action.startswith(self.action, autoescape=True))
         if self.subjects:
@@ -65,6 +69,28 @@ class AuditFilter:
         if self.until is not None:
             query = query.where(event.at < self.until)
         return query
+
+
+def _is_by(actor: str) -> ColumnElement[bool]:
+    """Whether somebody did it, with whichever token, or it was asked in the name of that app.
+
+    Who ran a schedule, or enqueued for another app, is in the detail of the accepted job.
+    """
+    event, with_token = AuditEvent, f"{actor} (token "
+    enqueued = [
+        f'"by":{json.dumps(actor, ensure_ascii=False)}',
+        f'"by":{json.dumps(with_token, ensure_ascii=False)[:-1]}',
+    ]
+    return or_(
+        event.actor.in_([actor, f"app:{actor}"]),
+        func.substr(event.actor, 1, len(with_token)) == with_token,
+        (event.action == JOB_ACCEPTED) & or_(*(_holds(event.detail_text, by) for by in enqueued)),
+    )
+
+
+def _holds(column: InstrumentedAttribute[str | None], text: str) -> ColumnElement[bool]:
+    # Not LIKE, which ignores case in SQLite.
+    return func.replace(column, text, "") != column
 
 
 def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -99,6 +125,14 @@ def search(
     for event in session.scalars(query, execution_options={"yield_per": 1000}):
         session.expunge(event)
         yield event
+
+
+def jobs_beginning(session: Session, beginning: str, *, limit: int) -> Sequence[str]:
+    """Return ids that begin so, of jobs with events: also of those that are deleted."""
+    job_id = AuditEvent.job_id
+    begins = func.substr(job_id, 1, len(beginning)) == beginning
+    query = select(job_id).where(begins).distinct().limit(limit)
+    return [each for each in session.scalars(query) if each is not None]
 
 
 def subjects(session: Session, action: str, among: Collection[str]) -> set[str]:

@@ -30,14 +30,19 @@ MOST_SHOWN = 1000
 
 COLUMNS = ("at", "actor", "action", "subject", "reason", "provider", "job", "request", "detail")
 
-Actor = Annotated[str | None, typer.Option(help="Who did it: app:NAME, a user, worker.")]
+Actor = Annotated[
+    str | None,
+    typer.Option(help="Who did it: a name, with whichever token and as an app; app:NAME, worker."),
+]
 ActionName = Annotated[str | None, typer.Option("--action", help="The action, or its beginning.")]
 Subject = Annotated[str | None, typer.Option(help="The object of the action.")]
 Person = Annotated[
     str | None,
     typer.Option(metavar="PROVIDER/ID", help="Events about this person, such as skyward/8f3a-11."),
 ]
-JobId = Annotated[str | None, typer.Option("--job", help="Only this job.")]
+JobId = Annotated[
+    str | None, typer.Option("--job", help="Only this job: its id, or the beginning of it.")
+]
 Since = Annotated[datetime | None, time_ago("Only from this time")]
 Until = Annotated[datetime | None, time_ago("Only before this time")]
 
@@ -67,7 +72,7 @@ def tail(
 
 
 @app.add(
-    "sisgate audit search --job 5f3a… --json",
+    "sisgate audit search --job 5f3a --json",
     "sisgate audit search --action gateway:dataset:disclose --since 7d",
 )
 def search(

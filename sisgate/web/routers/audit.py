@@ -24,15 +24,17 @@ from sisgate.web.streams import JSON_LINES, json_lines, text_lines
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
+ACTOR = "A name, with whichever token and as an app, or exactly what the log has."
+
 ADMIN = partial(operation, "administer", "installation")
 
 
 async def _filter(
-    actor: str | None = None,
+    actor: Annotated[str | None, Query(description=ACTOR)] = None,
     action: Annotated[str | None, Query(description="An action, or its beginning.")] = None,
     subject: Annotated[list[str] | None, Query(description="May be repeated.")] = None,
     provider: str | None = None,
-    job: str | None = None,
+    job: Annotated[str | None, Query(description="A job's id, or its beginning.")] = None,
     request_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,

@@ -13,6 +13,7 @@ from sisgate.errors import (
     AccessDenied,
     ConfigurationConflict,
     SisgateError,
+    UnknownJob,
     UnknownKey,
     UnknownProvider,
     UnknownSchedule,
@@ -256,10 +257,12 @@ def test_the_audit_log_is_read_by_admins(world: World) -> None:
     (event,) = world.admin.audit.tail(AuditFilter(job=job.id))
     assert event.actor == "app:gradebook"
     assert (event.job_id, event.request_id) == (job.id, "r-7")
-    streamed = list(world.admin.audit.search(AuditFilter(job=job.id)))
+    streamed = list(world.admin.audit.search(AuditFilter(job=job.id[:13], actor="gradebook")))
     assert [(each.writer, each.number) for each in streamed] == [(event.writer, event.number)]
     assert streamed[0].at == event.at
     assert streamed[0].detail == event.detail
+    with pytest.raises(UnknownJob):
+        list(world.admin.audit.search(AuditFilter(job="no-such")))
     assert world.admin.audit.disclosures(NAME, "s0", actor="ana") == []
     assert world.admin.privacy.pseudonyms(NAME, "s0")
     assert not world.admin.privacy.lift(NAME, "s0", actor="ana", reason="a test")

@@ -19,6 +19,7 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.ledger import audit_log, jobs
+from sisgate.ledger.schema import AuditEvent
 
 As = Callable[..., Gateway]
 
@@ -188,6 +189,94 @@ def test_the_log_tells_who_did_what_to_a_job(gateway: Gateway, as_token: As) -> 
     accepted, retried = found[-1].detail or {}, found[0].detail or {}
     assert (accepted["by"].split(" ")[0], accepted["allow_deletes"]) == ("ana", True)
     assert retried["new"] == again.id
+
+
+def test_an_operator_runs_a_schedule_whose_jobs_stay_its_own(
+    gateway: Gateway, as_token: As
+) -> None:
+    """The log says who ran it. Nobody but an admin enqueues in the name of a schedule."""
+    operator = as_token("olga", "operator")
+    job, *_ = operator.schedules.run("nightly", reason="a corrected export")
+    assert job.status().app == "schedule/nightly"
+    (event,) = gateway.audit.tail(audit_log.AuditFilter(job=job.id))
+    assert (event.actor, event.reason) == ("app:schedule/nightly", "a corrected export")
+    assert (event.detail or {})["by"].startswith("olga (token ")
+    for refused in (
+        lambda: operator.sync("open", "students", app="schedule/nightly"),
+        lambda: as_token("gradebook", "app").schedules.run("nightly"),
+        lambda: as_token("ana", "operator", scopes=("lincoln",)).schedules.run("nightly"),
+    ):
+        with pytest.raises(AccessDenied):
+            refused()
+
+
+def test_an_operator_handles_the_jobs_of_others(gateway: Gateway, as_token: As) -> None:
+    """Whatever is done to a job, one by one or in bulk, it stays its app's."""
+    operator = as_token("olga", "operator")
+    job = gateway.sync("open", "students", app="portal")
+    operator.jobs.cancel(job.id)
+    again = operator.jobs.retry(job.id)
+    assert gateway.jobs.status(again.id).app == "portal"
+    for action in ("cancel", "retry"):
+        done = operator.jobs.run_bulk(action, "provider:open resource:students")
+        assert (done.done, done.conflicts) == (1, [])
+    assert {each.app for each in gateway.jobs.list(provider="open")} == {"portal"}
+
+
+def test_what_somebody_did_is_found_by_the_name(gateway: Gateway, as_token: As) -> None:
+    """With any token, as an app, or for a schedule; what the log has as the actor finds less."""
+
+    def told(actor: str) -> list[AuditEvent]:
+        wanted = audit_log.AuditFilter(actor=actor)
+        found = gateway.audit.tail(wanted, limit=500)
+        streamed = [(each.writer, each.number) for each in gateway.audit.search(wanted)]
+        assert streamed == [(each.writer, each.number) for each in reversed(found)]
+        return list(found)
+
+    first, second = as_token("olga", "operator"), as_token("olga", "operator")
+    first.providers.control("lincoln").pause(actor="nobody")
+    second.providers.control("lincoln").resume(actor="nobody")
+    own, (run, *_) = second.sync("open", "students"), first.schedules.run("nightly")
+    for other in ("OLGA", "olga.b", "b-olga"):
+        as_token(other, "operator").sync("open", "students")
+    events = told("olga")
+    assert {each.actor.partition(" ")[0] for each in events} == {
+        "olga", "app:olga", "app:schedule/nightly",
+    }  # fmt: skip
+    assert {own.id, run.id} <= {each.job_id for each in events}
+    (paused,) = [each for each in events if each.action == "limits:provider:pause"]
+    assert {each.action for each in events} >= {"limits:provider:pause", "limits:provider:resume"}
+    exact = {each.action for each in told(paused.actor)}
+    assert "limits:provider:pause" in exact
+    assert "limits:provider:resume" not in exact
+    assert {each.job_id for each in told("app:olga")} == {own.id}
+
+
+def test_events_of_a_job_are_found_by_the_beginning_of_its_id(gateway: Gateway) -> None:
+    """Also once the job is deleted. Several and none are told apart from no events."""
+    for each in ("ea99-one", "ea99-two", "Portal-7"):
+        gateway.sync("open", "students", job_id=each)
+
+    def subjects(job: str) -> set[str]:
+        wanted = audit_log.AuditFilter(job=job)
+        found = {each.subject for each in gateway.audit.tail(wanted)}
+        assert {each.subject for each in gateway.audit.search(wanted)} == found
+        return found
+
+    gateway.jobs.cancel("ea99-one")
+    with gateway.context.database.write() as session:
+        jobs.get(session, "ea99-one").ended_at = datetime(2020, 1, 1, tzinfo=UTC)
+    with pytest.raises(UsageError, match="Several jobs begin with ea99"):
+        subjects("ea99")
+    assert subjects("EA99-o") == {"job/ea99-one"}
+    assert subjects("Portal") == {"job/Portal-7"}
+    gateway.privacy.retention.run(actor="ana")
+    with pytest.raises(UnknownJob):
+        gateway.jobs.find("ea99-o")
+    assert subjects("ea99-o") == {"job/ea99-one"}
+    for search in (gateway.audit.tail, gateway.audit.search):
+        with pytest.raises(UnknownJob, match="begins with ffff"):
+            search(audit_log.AuditFilter(job="ffff"))
 
 
 def test_what_retention_deletes_is_deleted_by_who_the_token_says(
