@@ -13,7 +13,7 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.provider_facts import NameOf
 from sisgate.ledger.schema import Webhook
 from sisgate.quarantine import Quarantine
-from sisgate.redis.inbound import refused_lately
+from sisgate.redis.refusals import refused_lately
 from sisgate.verdict.facts import FailingReceiver, FleetFacts, RefusedCaller
 
 

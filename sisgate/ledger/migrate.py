@@ -25,6 +25,9 @@ _ALEMBIC = threading.Lock()
 UPGRADE_LOCK = 0x515347415445
 """The advisory lock under which one of several starting processes upgrades PostgreSQL."""
 
+TABLE_SECONDS = 5
+"""How long a migration waits for a table that others use."""
+
 
 def upgrade(database: Database, version: str = "head") -> bool:
     """Run the missing migrations; return whether there were any. Safe to run from many places.
@@ -75,6 +78,8 @@ def _wait_for_others(connection: Connection) -> None:
     if connection.dialect.name != "sqlite":
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
+        # Who waits for a table makes all others wait behind: rather fail, changing nothing.
+        connection.execute(text(f"SET LOCAL lock_timeout = '{TABLE_SECONDS}s'"))
 
 
 def current(database: Database) -> str | None:

@@ -90,7 +90,7 @@ def overtaken(session: Session, now: datetime, grace: timedelta, limit: int = 50
     passed = session.execute(
         select(Call.provider, Call.priority, func.max(Call.published_at))
         .join(Attempt, (Attempt.call_id == Call.id))
-        .where(Attempt.started_at > now - OVERTAKING_LOOK)
+        .where(Attempt.started_at > now - OVERTAKING_LOOK, Attempt.started_at >= Call.published_at)
         .group_by(Call.provider, Call.priority)
     ).all()
     found: list[Address] = []

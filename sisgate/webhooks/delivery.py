@@ -168,12 +168,14 @@ class Deliveries:
                 draw=self._draw(),
             )
             _log(session, message, result, now)
-            took = LatencySketch([float(result.elapsed_ms)])
-            timings.add(session, {(Timed.WEBHOOK, result.kind.value): took})
             if webhook_claims.settle(
                 session, message, consequence.message, now, not_before=consequence.not_before
             ):
                 _apply(session, webhook, result, consequence, now)
+            # Last, because all deliveries of the fleet queue for this row until the commit.
+            took = LatencySketch([float(result.elapsed_ms)])
+            session.flush()
+            timings.add(session, {(Timed.WEBHOOK, result.kind.value): took})
 
 
 def _may_still_hear(

@@ -33,6 +33,14 @@ STATEMENTS = {
     ),
     "import workers": {"fastapi", "faker", "sisgate.cli", "sisgate.sandbox", "typer", "uvicorn"},
 }
+WEB = {"fastapi", "jinja2", "limits", "starlette", "uvicorn"}
+STATEMENTS[
+    """
+import importlib, pkgutil, sisgate.gateway as rooms
+for each in pkgutil.walk_packages(rooms.__path__, "sisgate.gateway."):
+    importlib.import_module(each.name)
+"""
+] = WEB
 COMMANDS = ["--version", "--help", "jobs --help", "keys add --help", "sandbox --help"]
 LOADED = "print(json.dumps([*sys.modules]), file=sys.stderr)"
 COMMAND = f"""

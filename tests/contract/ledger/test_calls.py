@@ -239,6 +239,21 @@ def test_a_little_disorder_is_no_overtaking(database: Database) -> None:
         assert redelivery.overtaken(session, later + SECOND, timedelta(seconds=30)) == []
 
 
+def test_a_call_that_went_back_to_its_queue_has_overtaken_nobody(database: Database) -> None:
+    """It started before it was published anew, as each probe in an outage is."""
+    queued(database)
+    job_id, _ = planned(database)
+    with database.write() as session:
+        (probe,) = call_queue.queue_next(session, job_id, 1, NOW)
+        calls.claim(session, probe, NOW, LEASE)
+    later = NOW + timedelta(seconds=40)
+    with database.write() as session:
+        row = session.get_one(Call, probe)
+        row.state, row.published_at = CallState.QUEUED.value, later
+    with database.write() as session:
+        assert redelivery.overtaken(session, later + SECOND, timedelta(seconds=30)) == []
+
+
 def test_the_urgent_are_redelivered_first(database: Database) -> None:
     """After a wipe urgent work does not wait behind what was planned before it."""
     low, _ = planned(database, priority=Priority.LOW)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
+from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping
 from sisgate.ledger.schema import Record
@@ -130,3 +131,16 @@ def test_many_threads_may_upgrade_at_once(database_url: str) -> None:
     for database in databases:
         ping(database)
         database.dispose()
+
+
+def test_an_upgrade_does_not_queue_for_long_behind_a_backup(postgres_url: str) -> None:
+    """All other work would queue behind it. Nothing is changed, and it can be run again."""
+    database = Database(postgres_url)
+    migrate.upgrade(database, "0029")
+    with database.engine.connect() as backup:
+        backup.execute(text("LOCK TABLE attempts IN ACCESS SHARE MODE"))
+        with pytest.raises(DatabaseUnavailable, match="pg_locks"):
+            migrate.upgrade(database)
+        assert migrate.current(database) == "0029"
+    assert migrate.upgrade(database)
+    database.dispose()

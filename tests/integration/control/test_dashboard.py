@@ -98,6 +98,8 @@ def test_what_could_not_even_be_sent_has_failed() -> None:
         double.work()
         for _ in range(20):
             double.move(5)
+        while not double.admin.providers.breakers("skyward").standings()[0].breaker.wait_seconds:
+            double.move(1)  # its probe was due
         double.admin.audit.seal()
         assert count_next(double.admin.context.database)
         board = double.admin.fleet.dashboard()

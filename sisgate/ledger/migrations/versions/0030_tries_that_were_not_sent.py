@@ -14,13 +14,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # The job first, as every transaction locks them.
+    op.add_column("jobs", sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("jobs", sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("attempts", sa.Column("unsent", sa.String(length=20), nullable=True))
     unsent: sa.Column[int] = sa.Column(
         "unsent", sa.Integer(), nullable=False, server_default=sa.text("0")
     )
     op.add_column("usage_hours", unsent)
-    op.add_column("jobs", sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("jobs", sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True))
     op.create_table(
         "timings",
         sa.Column("name", sa.String(length=20), nullable=False),
