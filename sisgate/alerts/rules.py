@@ -89,8 +89,15 @@ def of_findings(
         )
 
 
+ONE_EACH: Mapping[str, str] = {
+    Trouble.SYNC_HELD: "job", Trouble.WEBHOOK_FAILS: "webhook", Trouble.INBOUND_REFUSED: "app",
+}  # fmt: skip
+"""Causes with an alert for each of them, and the evidence that tells them apart."""
+
+
 def _subject(subject: str, finding: Finding) -> str:
-    return f"{subject} {finding.evidence['job']}" if finding.cause == "sync_held" else subject
+    told_apart = ONE_EACH.get(finding.cause)
+    return f"{subject} {finding.evidence[told_apart]}" if told_apart else subject
 
 
 def of_provider(

@@ -9,7 +9,13 @@ import pytest
 from sisgate.alerts.conditions import conditions_of
 from sisgate.alerts.facts import AlertFacts
 from sisgate.settings.alerts import DEFAULT_RULES
-from sisgate.verdict.facts import FleetFacts, ProviderFacts, RecentCall
+from sisgate.verdict.facts import (
+    FailingReceiver,
+    FleetFacts,
+    ProviderFacts,
+    RecentCall,
+    RefusedCaller,
+)
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 
@@ -26,3 +32,20 @@ def test_a_budget_that_burns_follows_from_an_outage(failed: int, is_inhibited: b
     by_rule = {each.rule: each for each in found}
     assert by_rule["budget"].inhibited is is_inhibited
     assert ("provider" in by_rule) is is_inhibited
+
+
+def test_each_receiver_and_each_caller_has_an_alert_of_its_own() -> None:
+    """One that is looked after hides no other."""
+    first, second = (
+        FailingReceiver(hook, "lms", "lms.test", "active", "it answered 500", 900.0)
+        for hook in ("wh_1", "wh_2")
+    )
+    callers = [RefusedCaller("portal", 40, "10/m"), RefusedCaller("lms", 30, "10/m")]
+    rules = {"receivers": DEFAULT_RULES["receivers"]}
+    fleet = FleetFacts(NOW, receivers=[first, second], refused_callers=callers)
+    found = conditions_of(rules, AlertFacts(fleet), {"receivers": frozenset()}).found
+    subjects = [each.subject for each in found]
+    assert subjects == ["fleet wh_1", "fleet wh_2", "fleet portal", "fleet lms"]
+    later = AlertFacts(FleetFacts(NOW, receivers=[second]))
+    (left,) = conditions_of(rules, later, {"receivers": frozenset()}).found
+    assert left.subject == "fleet wh_2"
