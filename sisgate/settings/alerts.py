@@ -166,8 +166,10 @@ DEFAULT_RULES = {
         metric="oldest_urgent_seconds", above=300.0, severity=AlertSeverity.WARNING
     ),
     # As long as data may be old on a school day. What waits for its own job does not count.
+    # After a hold, which counts in their age, the queue has time to drain.
     "oldest-normal": AlertRule(
-        metric="oldest_normal_seconds", above=4 * 3600.0, severity=AlertSeverity.WARNING
+        metric="oldest_normal_seconds", above=4 * 3600.0, after=timedelta(minutes=30),
+        severity=AlertSeverity.WARNING,
     ),
     "missed-sync": AlertRule(
         missed_for=timedelta(minutes=15), severity=AlertSeverity.WARNING

@@ -101,9 +101,26 @@ def test_keys_and_processes_and_waiting_calls(scene: Scene) -> None:
     scene.clock.advance(4 * 3600 - 60)
     judge(scene, lambda: not alerts(scene))
     scene.clock.advance(120)
-    assert "has waited in the queue for lincoln: 14" in fired(scene, "oldest-normal").message
+    judge(scene, lambda: not alerts(scene))
+    scene.clock.advance(30 * 60)
+    assert "has waited in the queue for lincoln: 16" in fired(scene, "oldest-normal").message
     scene.work("lincoln")
     ends(scene)
+
+
+def test_a_queue_that_was_held_has_time_to_drain(scene: Scene) -> None:
+    """That its calls waited while the provider was paused is no news afterwards."""
+    scene.ask("lincoln", "portal")
+    control = scene.gateway.providers.control("lincoln")
+    control.pause(actor="ana", reason="a night")
+    scene.clock.advance(5 * 3600)
+    judge(scene, lambda: not scene.gateway.alerts.list())
+    control.resume(actor="ana")
+    for _ in range(3):
+        judge(scene, lambda: not alerts(scene))
+        assert [each.rule for each in scene.gateway.alerts.list()] == ["oldest-normal"]
+    scene.work("lincoln")
+    judge(scene, lambda: not scene.gateway.alerts.list())
 
 
 def _expire(scene: Scene, left: timedelta | None) -> None:
