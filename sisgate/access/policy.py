@@ -125,6 +125,16 @@ class Principal:
         return app if self.sees_all_jobs or app == self.name else OTHER_APPS
 
     @property
+    def only_app(self) -> str | None:
+        """The only app of which it is told what fails at that app itself; None for all apps."""
+        sees_all = self.sees_all_jobs and decide(self, Action.LOOK).allowed
+        return None if sees_all else self.name
+
+    def is_told_of(self, app: str) -> bool:
+        """Whether it is told what fails at an app itself, such as its webhooks."""
+        return self.only_app in {None, app}
+
+    @property
     def may_name_apps(self) -> bool:
         """Whether it may enqueue in the name of any app."""
         return self.kind != "token" or Role.ADMIN in self.roles

@@ -14,7 +14,7 @@ from sisgate.access.policy import Action, covers_some, providers_of
 from sisgate.alerts import channels
 from sisgate.alerts.evaluation import Silence
 from sisgate.alerts.lifecycle import AlertStatus, held_until
-from sisgate.alerts.names import renamed
+from sisgate.alerts.names import APP, renamed
 from sisgate.domain.alert_states import AlertMessageState, AlertSeverity, AlertState
 from sisgate.domain.validation import aware, chosen, did_you_mean
 from sisgate.errors import InvalidState, UnknownAlert, UsageError
@@ -55,7 +55,10 @@ class Alerts(AlertEvaluator):
         ]
         among = providers_of(principal)
         with self._core.database.read() as session:
-            rows = ledger.find(session, states=wanted, provider=provider, among=among, limit=limit)
+            rows = ledger.find(
+                session, states=wanted, provider=provider, among=among, app=principal.only_app,
+                limit=limit,
+            )  # fmt: skip
             return [renamed(each, principal.name_of) for each in self._shown(session, rows)]
 
     def get(self, alert_id: str) -> AlertStatus:
@@ -63,7 +66,11 @@ class Alerts(AlertEvaluator):
         principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
             (alert,) = self._shown(session, [_one(session, alert_id)])
-        if alert.provider is not None and not covers_some(principal, alert.provider):
+        if alert.provider is not None:
+            is_seen = covers_some(principal, alert.provider)
+        else:
+            is_seen = APP not in alert.evidence or principal.is_told_of(alert.evidence[APP])
+        if not is_seen:
             raise _unknown(alert_id)
         return renamed(alert, principal.name_of)
 

@@ -120,7 +120,7 @@ def of_ledger(core: Core) -> Iterator[Attention]:
         unknown, dead = attention.unsettled(session, app, places)
         rows = alerts.find(
             session, states=[AlertState.FIRING], provider=None, among=providers_of(principal),
-            limit=MOST_ALERTS,
+            app=principal.only_app, limit=MOST_ALERTS,
         )  # fmt: skip
         found = [renamed(status_of(row), principal.name_of) for row in rows]
     notes = sum(1 for each in found if each.severity == AlertSeverity.INFO)

@@ -48,11 +48,13 @@ def find(
     states: Collection[AlertState] = (),
     provider: str | None,
     among: Collection[str] | None,
+    app: str | None,
     limit: int,
 ) -> Sequence[Alert]:
     """Return alerts, the worst first, then those that have ended, the newest first of each.
 
-    `among` are the providers that are asked about, besides what is about none; None for all.
+    `among` are the providers that are asked about, besides what is about none; None for all. `app`
+    is the only one of which what fails at an app itself is told; None for all.
     """
     ranks = [(Alert.severity == each.value, each.rank) for each in AlertSeverity]
     rank = case((Alert.state == AlertState.RESOLVED, -1), *ranks)
@@ -63,6 +65,9 @@ def find(
         query = query.where(Alert.provider == provider)
     if among is not None:
         query = query.where(or_(Alert.provider.is_(None), Alert.provider.in_(among)))
+    if app is not None:
+        named = Alert.evidence["app"].as_string()
+        query = query.where(or_(Alert.provider.is_not(None), named.is_(None), named == app))
     return session.scalars(query).all()
 
 

@@ -71,19 +71,26 @@ def told(webhook: Webhook, news: News, owners: Owners) -> NewMessage | None:
 
 def _renamed(message: NewMessage, who: Principal) -> NewMessage:
     """Return an event in which an app at fault is named as for a caller."""
-    kind, _, name = str(message.data.get("culprit", "")).partition(" ")
+    kind, name = _culprit(message)
     if kind != "app":
         return message
     return replace(message, data={**message.data, "culprit": f"{kind} {who.name_of(name)}"})
 
 
+def _culprit(message: NewMessage) -> tuple[str, str]:
+    kind, _, name = str(message.data.get("culprit", "")).partition(" ")
+    return kind, name
+
+
 def may_see(principal: Principal, message: NewMessage) -> bool:
     """Return whether a caller may be told of a dataset, or of a provider as a whole.
 
-    That a provider takes no calls concerns whoever may ask for any part of it.
+    That a provider takes no calls concerns whoever may ask for any part of it, and what fails at an
+    app itself that app, and who sees all.
     """
     if message.provider is None:
-        return True
+        kind, name = _culprit(message)
+        return kind != "app" or principal.is_told_of(name)
     if message.resource is None and message.job_id is None:
         return covers_some(principal, message.provider)
     return decide(principal, Action.LOOK, message.provider, message.resource).allowed

@@ -66,8 +66,9 @@ def _signs(core: Core, holds: Mapping[str, Hold], names: Sequence[str]) -> list[
     """Return the providers with signs of trouble, by sign, and those with work; the worst first."""
     with core.database.read() as session:
         rows = alerts.find(
-            session, states=LIVE_ALERT_STATES, provider=None, among=None, limit=MOST_ALERTS
-        )
+            session, states=LIVE_ALERT_STATES, provider=None, among=None, app=None,
+            limit=MOST_ALERTS,
+        )  # fmt: skip
         alerting = {row.provider for row in rows if row.provider is not None}
         failed = datasets.with_failed_syncs(session, core.clock.now())
     working: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role, Scope
 from sisgate.domain.alert_states import AlertState
+from sisgate.errors import UnknownAlert
 from sisgate.ledger.schema import Alert, AlertSilence, ErrorPattern
 
 NOW = datetime.now(UTC)
@@ -48,6 +50,11 @@ def busy(gateway: Gateway) -> Gateway:
 def as_viewer(gateway: Gateway, scope: str) -> Gateway:
     """The gateway of a viewer with one scope."""
     return gateway.acting_as(Principal("eve", frozenset({Role.VIEWER}), (Scope.parse(scope),)))
+
+
+def as_app(gateway: Gateway, name: str) -> Gateway:
+    """The gateway of an app with every scope."""
+    return gateway.acting_as(Principal(name, frozenset({Role.APP})))
 
 
 def test_a_bound_counts_what_the_caller_may_see(busy: Gateway) -> None:
@@ -106,3 +113,31 @@ def test_an_app_is_not_told_of_other_apps(busy: Gateway) -> None:
     assert alert.evidence["calls_by_app"] == {"other apps": 39, "portal": 2}
     assert alert.message.endswith("; by other apps 39, portal 2; wait")
     assert as_viewer(busy, "twin").alerts.get("al_1").evidence == spent
+
+
+def test_what_fails_at_an_app_itself_is_told_to_it_and_to_operators(busy: Gateway) -> None:
+    """Neither to other apps, nor to who sees some providers only; they see the fleet's own."""
+    with busy.context.database.write() as session:
+        for app in ("billing", "portal", None):
+            evidence = {"webhook": f"wh_{app}", "app": app} if app else {}
+            session.add(
+                Alert(
+                    id=f"al_{app}", rule="f", subject=f"fleet {app}", provider=None,
+                    state="firing", severity="critical", cause="c", culprit=f"app {app}",
+                    message=f"{app}.test fails", remedy="r", evidence=evidence, since=NOW,
+                    seen_at=NOW, changed_at=NOW,
+                )
+            )  # fmt: skip
+    for caller, apps in (
+        (busy, {"billing", "portal"}),
+        (as_viewer(busy, "*"), {"billing", "portal"}),
+        (as_viewer(busy, "open"), set()),
+        (as_app(busy, "portal"), {"portal"}),
+    ):
+        seen = {f"al_{app}" for app in apps} | {"al_None"}
+        assert {each.id for each in caller.alerts.list(limit=len(seen) + 1)} == {*seen, "al_0"}
+        for app in ("billing", "portal", None):
+            with nullcontext() if f"al_{app}" in seen else pytest.raises(UnknownAlert):
+                assert caller.alerts.get(f"al_{app}").culprit == f"app {app}"
+        (told,) = (each for each in caller.fleet.dashboard().attention if each.subject == "alerts")
+        assert told.count == len(caller.alerts.list())

@@ -135,6 +135,28 @@ def test_an_alert_names_another_app_to_operators_only(
     ]
 
 
+def test_what_fails_at_an_app_itself_is_told_to_it_and_to_operators(
+    app: App, deliver: Deliver, gateway: Gateway
+) -> None:
+    """Neither to another app, nor to an operator of some providers."""
+    callers = [
+        app("ana", roles=("operator",))[0], app("bob", "open", roles=("operator",))[0],
+        app("portal")[0], app("reports")[0],
+    ]  # fmt: skip
+    hooks = [each.webhooks.add(None, ["alert.firing"]) for each in callers]
+    with gateway.context.database.write() as session:
+        for culprit in ("app reports", "redis"):
+            now, data = gateway.context.clock.now(), {"culprit": culprit, "subject": "fleet wh_1"}
+            webhooks.tell(session, Topic.ALERT, now, state="firing", data=data)
+    deliver()
+    found = [
+        [event.data["culprit"] for event in caller.webhooks.events(hook.id).events]
+        for caller, hook in zip(callers, hooks, strict=True)
+    ]
+    both = ["app reports", "redis"]
+    assert found == [both, ["redis"], ["redis"], both]
+
+
 def test_without_a_valid_token_nothing_more_is_told(
     app: App, end_job: EndJob, deliver: Deliver, gateway: Gateway, receiver: Receiver
 ) -> None:
