@@ -19,6 +19,7 @@ class AsgiServer:
 
     def __init__(self, app: Callable[..., Any], *, root_path: str = "") -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(

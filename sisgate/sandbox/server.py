@@ -61,6 +61,7 @@ async def _listen(spec: DistrictSpec) -> tuple[uvicorn.Server, dict[str, Any]]:
     """Open one district's port; return its server and what clients must know of it."""
     bound = socket.socket(socket.AF_INET6 if ":" in spec.host else socket.AF_INET)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as `sisgate.web.server` has it
     bound.bind((spec.host, spec.port))
     district, dialect, app = build(replace(spec, port=bound.getsockname()[1]))
     config = uvicorn.Config(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import pytest
 
+from sisgate.web.server import Service
 from testbed.raw_requests import answer_to, raw_requests
 from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
@@ -68,3 +70,13 @@ def test_no_bytes_make_it_fail_or_let_a_stranger_in(
     assert sent >= 1000
     assert [each.getMessage() for each in caplog.records if each.exc_info] == []
     assert service.ask("GET", "/health/live").status_code == 200
+
+
+def test_an_answer_does_not_wait_for_a_delayed_ack(service: WebService) -> None:
+    """Connections send what they have at once, whatever kind of socket the service was given."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        Service(service.app, bound)
+        with socket.create_connection(bound.getsockname()):
+            accepted, _ = bound.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
