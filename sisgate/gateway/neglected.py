@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from sisgate.access.policy import Action, Principal, decide
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.core import Core
-from sisgate.gateway.provider_facts import NameOf
 from sisgate.ledger.schema import Webhook
 from sisgate.quarantine import Quarantine
 from sisgate.redis.refusals import refused_lately
@@ -18,26 +18,36 @@ from sisgate.verdict.facts import FailingReceiver, FleetFacts, RefusedCaller
 
 
 def with_neglected(
-    core: Core, fleet: FleetFacts, webhooks: Sequence[Webhook], name_of: NameOf
+    core: Core,
+    fleet: FleetFacts,
+    webhooks: Sequence[Webhook],
+    names: Collection[str],
+    principal: Principal,
 ) -> FleetFacts:
     """Return the facts of a fleet with its messages, webhooks and callers that were refused.
 
-    A caller who may see one app is told of no other.
+    Who may not see the whole installation is told of no other app, and of the messages of the
+    providers with these `names` only.
     """
     fleet = replace(
         fleet,
-        receivers=[_receiver(row, fleet) for row in webhooks if name_of(row.app) == row.app],
+        receivers=[_receiver(row, fleet) for row in webhooks if principal.is_told_of(row.app)],
     )
+    sees_all, asked = decide(principal, Action.LOOK).allowed, frozenset(names)
     with suppress(BrokerUnavailable):  # an obstacle
         refused = refused_lately(core.redis, fleet.at)
-        quarantined = Counter(each.queue for each in Quarantine(core.redis).messages())
+        quarantined = Counter(
+            each.queue
+            for each in Quarantine(core.redis).messages()
+            if sees_all or each.queue in asked
+        )
         return replace(
             fleet,
             quarantined=quarantined,
             refused_callers=[
                 RefusedCaller(name, times, limit)
                 for (name, limit), times in refused.most_common()
-                if name_of(name) == name
+                if principal.is_told_of(name)
             ],
         )
     return fleet

@@ -20,6 +20,7 @@ def read_facts(core: Core, names: Sequence[str], name_of: NameOf) -> FleetFacts:
 
     What is away is a fact, not an error; that a provider is not configured, too.
     """
+    principal = core.access.principal()  # before the ledger fails that knows it
     liveness = read_liveness(core.context, names)
     ledger = read_ledger_facts(core, names)
     if ledger.error is not None and not any(_is_of_ledger(e.cause) for e in liveness.obstacles):
@@ -36,7 +37,7 @@ def read_facts(core: Core, names: Sequence[str], name_of: NameOf) -> FleetFacts:
             for name, running in ledger.running.items()
         },
     )
-    fleet = with_neglected(core, fleet, ledger.webhooks, name_of)
+    fleet = with_neglected(core, fleet, ledger.webhooks, names, principal)
     reader = ProviderReader(core, liveness, ledger, fleet.at, name_of, is_alone=len(names) == 1)
     return replace(fleet, providers=reader.providers(names))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,8 +10,11 @@ import pytest
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role, Scope
 from sisgate.domain.alert_states import AlertState
-from sisgate.errors import UnknownAlert
-from sisgate.ledger.schema import Alert, AlertSilence, ErrorPattern
+from sisgate.domain.rates import Rate
+from sisgate.errors import TooManyRequests, UnknownAlert
+from sisgate.ledger.schema import Alert, AlertSilence, ErrorPattern, Webhook
+from sisgate.quarantine import Quarantine
+from sisgate.web.inbound import InboundLimits
 
 NOW = datetime.now(UTC)
 
@@ -141,3 +144,28 @@ def test_what_fails_at_an_app_itself_is_told_to_it_and_to_operators(busy: Gatewa
                 assert caller.alerts.get(f"al_{app}").culprit == f"app {app}"
         (told,) = (each for each in caller.fleet.dashboard().attention if each.subject == "alerts")
         assert told.count == len(caller.alerts.list())
+
+
+def test_why_tells_of_no_other_app_and_counts_no_other_messages(gateway: Gateway) -> None:
+    """Its receivers and refusals are for it and for who sees the whole installation."""
+    for app in ("billing", "portal"):
+        hook = as_app(gateway, app).webhooks.add(f"https://{app}.example/in", ["job.ended"])
+        with gateway.context.database.write() as session:
+            row = session.get_one(Webhook, hook.id)
+            row.failures, row.last_error, row.failing_since = 40, "it answered 500", NOW
+        for _ in range(30):
+            with suppress(TooManyRequests):
+                InboundLimits(gateway).count(Rate.parse("10/m"), app)
+    for queue in ("open", "twin", "twin"):
+        Quarantine(gateway.context.redis).put(b"{}", "it is no task", queue)
+
+    def told(caller: Gateway) -> tuple[list[str], list[object]]:
+        found = caller.why().findings
+        parties = [str(each.party) for each in found if "app" in each.evidence]
+        return sorted(parties), [e.evidence["messages"] for e in found if "messages" in e.evidence]
+
+    both = ["app billing"] * 2 + ["app portal"] * 2
+    assert told(gateway) == told(as_viewer(gateway, "*")) == (both, [3])
+    assert told(as_app(gateway, "portal")) == (["app portal"] * 2, [3])
+    assert told(as_viewer(gateway, "open")) == ([], [1])
+    assert told(as_viewer(gateway, "lincoln")) == ([], [])
