@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from sisgate.domain.alert_states import LIVE_ALERT_STATES
-from sisgate.errors import BrokerUnavailable
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, SisgateError
 from sisgate.gateway.availability import holds_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult
@@ -42,7 +42,13 @@ def ask_each(
     def ask(config: ProviderConfig) -> list[DiagnosticResult] | None:
         if core.clock.monotonic() >= ends_at:
             return None
-        return list(check(config, holds.get(config.name)))
+        results: list[DiagnosticResult] = []
+        try:
+            for result in check(config, holds.get(config.name)):
+                results.append(result)  # noqa: PERF402 - those before an error are kept
+        except SisgateError as error:
+            results.append(DiagnosticResult(config.name, "fail", error.message))
+        return results
 
     left = 0
     pool = ThreadPoolExecutor(THREADS, "sisgate-doctor")
@@ -64,7 +70,10 @@ def ask_each(
 
 def _signs(core: Core, holds: Mapping[str, Hold], names: Sequence[str]) -> list[Collection[str]]:
     """Return the providers with signs of trouble, by sign, and those with work; the worst first."""
-    with core.database.read() as session:
+    alerting: set[str] = set()
+    failed: Collection[str] = ()
+    # Each provider that cannot be asked says so itself.
+    with suppress(DatabaseUnavailable), core.database.read() as session:
         rows = alerts.find(
             session, states=LIVE_ALERT_STATES, provider=None, among=None, app=None,
             limit=MOST_ALERTS,

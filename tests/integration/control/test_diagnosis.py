@@ -9,11 +9,13 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.context import Context
+from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis import providers
 from sisgate.gateway.diagnosis.providers import Check, ask_each
 from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.hold import Hold
+from sisgate.ledger import alerts
 from sisgate.settings import ProviderConfig
 from testbed.clock import ManualClock
 
@@ -64,3 +66,26 @@ def test_how_many_were_not_asked_is_said(gateway: Gateway, monkeypatch: pytest.M
     assert (last.subject, last.grade) == ("providers", "warn")
     assert last.what.startswith("3 of 3 were not asked within 0 s")
     assert last.remedy == "`sisgate doctor PROVIDER` asks one."
+
+
+def test_a_ledger_that_goes_away_in_between_takes_no_results_with_it(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each provider says what became of it, with what was found before."""
+
+    def away(*_: object, **__: object) -> object:
+        raise DatabaseUnavailable("The database cannot be reached.")
+
+    def check(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:
+        yield from well(config, hold)
+        away()
+
+    monkeypatch.setattr(alerts, "find", away)
+    configs = list(gateway.settings.providers.values())
+    found = list(ask_each(Core(gateway.context), configs, check))
+    assert [(each.subject, each.grade) for each in found] == [
+        (config.name, grade) for config in configs for grade in ("ok", "fail")
+    ]
+    assert {each.what for each in found if each.grade == "fail"} == {
+        "The database cannot be reached."
+    }
