@@ -13,16 +13,19 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.segment import Segment
 from rich.text import Text
 
 from sisgate.cli.exits import ExitCode, exit_code
-from sisgate.cli.tables import Columns, Facts, Grid, Prose
+from sisgate.cli.tables import CONTROLS, Columns, Facts, Grid, Prose
 from sisgate.errors import SisgateError
 
 PIPED_WIDTH = 200
 """Width of output to a pipe or file; COLUMNS overrides it."""
+
+_HARMFUL = {code: shown for code, shown in CONTROLS.items() if code != ord("\t")}
 
 
 class Presenter:
@@ -118,14 +121,14 @@ def to_json(value: Any) -> str:
 
 def write_line(text: str) -> None:
     """Write a line to stdout, without markup, wrapping or colours."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{_harmless(text)}\n")
     sys.stdout.flush()
 
 
 def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
     """Write lines to stdout, flushing each if `at_once`."""
     for line in lines:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{_harmless(line)}\n")
         if at_once:
             sys.stdout.flush()
     sys.stdout.flush()
@@ -133,10 +136,38 @@ def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
 
 def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows to stdout as CSV, ignoring fields without a column."""
-    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
+    out: Any = _Terminal if sys.stdout.isatty() else sys.stdout
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     sys.stdout.flush()
+
+
+class _Terminal:
+    """Stdout of somebody who looks: controls in data stay there."""
+
+    @staticmethod
+    def write(text: str) -> None:
+        """Write text as it is shown."""
+        sys.stdout.write(text.translate(_HARMFUL))
+
+
+class _Console(Console):
+    """Shows the controls in texts, which a service or provider may have written, as `�`."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for each in super().render(renderable, options):
+            if each.control or each.text.isprintable():
+                yield each
+            else:
+                yield Segment(each.text.translate(_HARMFUL), each.style)
+
+
+def _harmless(text: str) -> str:
+    """Return a text as a terminal may show it; unchanged for a pipe or file."""
+    return text.translate(_HARMFUL) if sys.stdout.isatty() else text
 
 
 def _print(console: Console, what: RenderableType) -> None:
@@ -148,7 +179,7 @@ def _print(console: Console, what: RenderableType) -> None:
 
 def _console(*, stderr: bool) -> Console:
     # Data is not markup: `keys:key:add` holds no emoji, and no name is a colour.
-    plain = partial(Console, stderr=stderr, highlight=False, markup=False, emoji=False)
+    plain = partial(_Console, stderr=stderr, highlight=False, markup=False, emoji=False)
     console = plain()
     if console.is_terminal:
         return console

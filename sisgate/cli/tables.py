@@ -32,8 +32,9 @@ PROSE_WIDTH = 24
 
 _WORD = re.compile(r"[^\s`]*`[^`\n]+`\S*|\S+")
 """An unbreakable word, or a command in backticks."""
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
-del _CONTROLS[ord("\n")]
+CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
+"""What no text may do to a terminal: move the cursor, colour, set its title or its clipboard."""
+del CONTROLS[ord("\n")]
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def shown(value: object) -> Text:
             return state(str(value.value))
         case list() | tuple():
             return Text(", ").join(shown(each) for each in value)
-    return Text(str(value).translate(_CONTROLS))
+    return Text(str(value).translate(CONTROLS))
 
 
 @dataclass(frozen=True)

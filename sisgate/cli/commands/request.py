@@ -16,7 +16,7 @@ from sisgate.cli.exits import ExitCode
 from sisgate.cli.formats import duration
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import IdempotencyKey, OnUnavailable, Priority, Provider, Purpose
-from sisgate.cli.presenter import Presenter
+from sisgate.cli.presenter import Presenter, write_line
 from sisgate.domain.choices import Method
 from sisgate.errors import JobExpired, UsageError
 
@@ -116,10 +116,11 @@ def _show(output: Presenter, answer: Answer, *, include: bool) -> None:
         # The terminal wraps, so that a copy is still JSON.
         output.out.print(JSON(answer.text), soft_wrap=True)
         return
+    if sys.stdout.isatty():
+        write_line(answer.text.removesuffix("\n"))
+        return
     sys.stdout.flush()
     sys.stdout.buffer.write(answer.body)
-    if not answer.body.endswith(b"\n") and sys.stdout.isatty():
-        sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
 
 

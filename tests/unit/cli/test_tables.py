@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
+from rich.text import Text
 
-from sisgate.cli.presenter import Presenter
+from sisgate.cli.presenter import Presenter, write_csv, write_line, write_lines
 from sisgate.cli.tables import Facts, Grid, Prose
+from sisgate.errors import SisgateError
 
 ID = "0197f1c2-6c1e-7d6a-9d0b-0c5a1f2e3d4c"
 PROVIDER = "consolidated-school-district-no-0042"
@@ -119,3 +122,38 @@ def test_a_command_to_copy_stays_on_one_line() -> None:
         "`sisgate resume skyward` ends",
         "that.",
     ]
+
+
+HARMFUL = "\x1b]52;c;cm0=\x07 \x1b[2J \x9b2J \rno"
+
+
+def test_no_message_of_a_service_gives_orders_to_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a text that is shown as it is; colours of our own stay."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output = Presenter()
+    assert output.out.is_terminal
+    output.error(SisgateError(HARMFUL))
+    output.warn(HARMFUL)
+    output.show(HARMFUL)
+    output.show(Text(HARMFUL, "red"))
+    output.command(HARMFUL)
+    output.table([{"a": Text(HARMFUL)}], {"a": "a"})
+    output.facts([("a", Text(HARMFUL))], json=None)
+    write_line(HARMFUL)
+    write_lines([HARMFUL])
+    write_csv(["a"], [{"a": HARMFUL}])
+    shown = capsys.readouterr()
+    assert "\x1b[" in shown.err
+    assert shown.out.count("]52;c;cm0=") == 8
+    for order in ("\x1b]", "\x1b[2J", "\x9b", "\x07", "\r"):
+        assert order not in shown.err + shown.out
+
+
+def test_what_is_piped_is_not_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get the data as it is."""
+    write_line(HARMFUL)
+    write_csv(["a"], [{"a": "\x1b[2J"}])
+    assert capsys.readouterr().out == f"{HARMFUL}\na\n\x1b[2J\n"
