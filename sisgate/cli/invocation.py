@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from sisgate.settings import Settings
 
 
+COMPLETION_SECONDS = 1.0
+"""How long the completion of a word waits for a service."""
+
+
 class Needs(Enum):
     """What a command needs that no HTTP service gives."""
 
@@ -44,6 +48,8 @@ class Invocation:
     url: str | None = None
     is_here: bool = False
     """Whether the command line names a configuration file or data folder of this machine."""
+    is_completion: bool = False
+    """Whether it only completes a word: it does not wait for a service, and prints nothing."""
 
     def take(self, options: Mapping[str, Any]) -> None:
         """Set the global options that are present on the command line."""
@@ -54,7 +60,18 @@ class Invocation:
 
     @property
     def service(self) -> str | None:
-        """The URL of the HTTP service that answers; None for the installation of this machine."""
+        """The URL of the HTTP service that answers; None for the installation of this machine.
+
+        Raises `ConfigurationError` for one that may hold a password, so that nobody shows it.
+        """
+        from sisgate.settings.service import checked_url
+
+        named = self._named
+        return None if named is None else checked_url(named)
+
+    @property
+    def _named(self) -> str | None:
+        """What the command line or the environment gives for the URL of the service."""
         if self.url is None:
             from sisgate.settings.service import service_url
 
@@ -68,7 +85,7 @@ class Invocation:
 
     def require_here(self, command: str, needs: Needs) -> None:
         """Raise `UsageError` for a command that no service does; note it where it does no harm."""
-        if self.service is None:
+        if self._named is None:
             return
         if needs is Needs.INSTALLATION or self.url:
             raise UsageError(
@@ -105,6 +122,8 @@ class Invocation:
             from sisgate.client import HttpGateway
             from sisgate.settings.service import open_token_file
 
+        if self.is_completion:
+            return HttpGateway(self.service, timeout=COMPLETION_SECONDS, repeats=0)
         if (file := open_token_file()) is not None:
             self.output.warn(f"Other users of this machine can read {file}: chmod 600 it.")
         return HttpGateway(self.service)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +29,8 @@ from sisgate.errors import UsageError
 def complete_provider(context: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a configured provider. Never fails."""
     with suppress(Exception):  # the command itself says what is wrong
-        names = _invocation(context).gateway.providers.names()
+        with closing(_invocation(context)) as invocation:
+            names = invocation.gateway.providers.names()
         return [name for name in sorted(names) if name.startswith(incomplete)]
     return []
 
@@ -38,8 +39,9 @@ def complete_resource(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a resource of the provider named before it."""
     names: Sequence[str] = ROSTER
     with suppress(Exception):
-        providers = _invocation(context).gateway.providers
-        names = providers.overview(context.params["provider"]).providers[0].resources
+        with closing(_invocation(context)) as invocation:
+            found = invocation.gateway.providers.overview(context.params["provider"])
+        names = found.providers[0].resources
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -47,7 +49,7 @@ def _invocation(context: typer.Context) -> Invocation:
     root = context.find_root()
     options: dict[str, Any] = {**root.params}
     invocation = Invocation(options.get("config"), options.get("data_dir"), url=options.get("url"))
-    invocation.is_here = names_installation(root)
+    invocation.is_here, invocation.is_completion = names_installation(root), True
     invocation.take(context.params)
     return invocation
 

@@ -10,6 +10,7 @@ from sisgate.alerts.evaluation import Silence
 from sisgate.alerts.lifecycle import AlertStatus
 from sisgate.client.connection import Connection
 from sisgate.client.paths import alert_path, segment, silence_path
+from sisgate.client.reading import reads_answers
 from sisgate.client.twins import twin
 from sisgate.client.values import text_of, value_of
 from sisgate.domain.alert_states import AlertState
@@ -20,6 +21,7 @@ from sisgate.gateway.alerts import Alerts, ChannelStatus
 _AT = "/v1/alerts"
 
 
+@reads_answers
 class HttpAlerts:
     """`gateway.alerts` over HTTP. Workers alone evaluate the rules."""
 

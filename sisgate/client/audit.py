@@ -14,6 +14,7 @@ from sisgate.audit.findings import AuditIssue, IssueKind, VerificationResult
 from sisgate.audit.heads import Head
 from sisgate.audit.verification import Progress
 from sisgate.client.connection import Connection
+from sisgate.client.reading import reads_answers
 from sisgate.client.values import moment, person_of, text_of, value_of
 from sisgate.clock import Clock
 from sisgate.errors import UsageError
@@ -28,6 +29,7 @@ WHOLE_SECONDS = 600.0
 _AT = "/v1/audit"
 
 
+@reads_answers
 class HttpAudit:
     """`gateway.audit` over HTTP. Events are without their MACs."""
 

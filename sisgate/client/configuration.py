@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sisgate.client.connection import Connection
+from sisgate.client.reading import reads_answers
 from sisgate.client.values import Json, value_of
 from sisgate.configuration.diff import TableChange
 from sisgate.configuration.document import Draft, draft_of, read_file
@@ -22,6 +23,7 @@ from sisgate.settings.problems import ConfigSource
 _AT = "/v1/configuration"
 
 
+@reads_answers
 class HttpConfiguration:
     """`gateway.configuration` over HTTP. Mistakes of a document are a `UsageError`."""
 

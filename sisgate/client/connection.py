@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 
 from sisgate import __version__, tracing
 from sisgate.client.problems import error_of
+from sisgate.client.reading import note_answer
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.network import causes_of, tls_fault, why_unreachable
 from sisgate.domain.secret import HoldsSecret, forget_locals
@@ -109,11 +110,17 @@ class Connection:
     """
 
     def __init__(
-        self, address: ServiceAddress, *, timeout: float = 30.0, clock: Clock | None = None
+        self,
+        address: ServiceAddress,
+        *,
+        timeout: float = 30.0,
+        repeats: int = REPEATS,
+        clock: Clock | None = None,
     ) -> None:
         self.url = address.url
         self._auth = _Bearer(address.token)
         self._timeout = timeout
+        self._repeats = repeats
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._session: tuple[int, requests.Session] | None = None
@@ -159,7 +166,7 @@ class Connection:
             try:
                 reply = response.json(object_hook=AnsweredObject)
                 return ServiceReply(response.status_code, reply)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise AnswerInvalid(
                     f"{self.url} answered with something that is not JSON. Is SISGATE_URL the "
                     "address of sisgate's HTTP service?"
@@ -230,7 +237,7 @@ class Connection:
                 pause = nothing.seconds or random.uniform(0, FIRST_PAUSE_SECONDS * 2**number)
                 if nothing.was_sent and not may_repeat:
                     raise failed from None
-            if number == REPEATS or pause > LONGEST_PAUSE_SECONDS:
+            if number == self._repeats or pause > LONGEST_PAUSE_SECONDS:
                 raise failed from None
             number += 1
             self._clock.sleep(pause)
@@ -250,7 +257,8 @@ class Connection:
         try:
             response = self._opened().request(
                 method, f"{self.url}{path}", params=_given(query), data=data, headers=dict(headers),
-                auth=self._auth, timeout=(CONNECT_SECONDS, self._timeout + silence),
+                auth=self._auth,
+                timeout=(min(CONNECT_SECONDS, self._timeout), self._timeout + silence),
                 allow_redirects=False, stream=stream,
             )  # fmt: skip
         except requests.RequestException as error:
@@ -258,9 +266,15 @@ class Connection:
                 self._away(error, "gave no answer"), was_sent=_was_sent(error)
             ) from None
         if response.status_code < 300:
+            note_answer()
             return response
         with response:
-            raise self._error_of(response)
+            try:
+                failed = self._error_of(response)
+            except (requests.RequestException, HTTPError) as error:  # of a stream's first read
+                away = self._away(error, "broke off its answer")
+                raise _NoAnswer(away, was_sent=True) from None
+            raise failed
 
     def _error_of(self, response: requests.Response) -> SisgateError:
         kind = response.headers.get("Content-Type", "").partition(";")[0]
@@ -268,7 +282,7 @@ class Connection:
         if kind == MEDIA_TYPE:
             try:
                 return error_of(response.json(), retry_after)
-            except (ValueError, TypeError, AttributeError):
+            except (ValueError, TypeError, AttributeError, RecursionError):
                 pass
         status, url = response.status_code, self.url
         if status in _GATEWAYS:

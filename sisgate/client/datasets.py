@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import dataset_path, provider_path
+from sisgate.client.reading import UNREADABLE, reads_answers, unreadable
 from sisgate.client.values import change_of, plan_of, record_of, value_of
 from sisgate.domain.stored_records import StoredChange, StoredRecord
 from sisgate.domain.validation import check_resources
@@ -24,6 +25,7 @@ RESUMPTIONS = 3
 """How often a feed goes on after its answer was cut off, without a change in between."""
 
 
+@reads_answers
 class HttpDatasets:
     """`gateway.datasets` over HTTP."""
 
@@ -207,4 +209,8 @@ def _values(lines: Iterator[bytes], value_of: Callable[[Mapping[str, Any]], T]) 
     import orjson
 
     for line in lines:
-        yield value_of(orjson.loads(line))
+        try:
+            value = value_of(orjson.loads(line))
+        except UNREADABLE as error:
+            raise unreadable(error) from None
+        yield value

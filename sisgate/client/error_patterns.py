@@ -8,6 +8,7 @@ from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import error_pattern_path
+from sisgate.client.reading import reads_answers
 from sisgate.client.twins import twin
 from sisgate.client.values import text_of, value_of
 from sisgate.domain.alert_states import PatternState
@@ -16,6 +17,7 @@ from sisgate.errors import NotFound, UnknownErrorPattern
 from sisgate.gateway.errors import ErrorPatterns, ErrorSummary
 
 
+@reads_answers
 class HttpErrorPatterns:
     """`gateway.errors` over HTTP."""
 

@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from sisgate.client.connection import Connection
+from sisgate.client.connection import REPEATS, Connection
 from sisgate.client.jobs import LONGEST_POLL_SECONDS
 from sisgate.client.parts import HttpParts
 from sisgate.client.problems import error_of_values
+from sisgate.client.reading import reads_answers
 from sisgate.client.twins import twin
-from sisgate.client.values import answer_of, order_of, word_of
+from sisgate.client.values import answer_of, given, order_of, word_of
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.secret import HoldsSecret
@@ -34,14 +35,15 @@ LONGEST_SILENCE_SECONDS = 600.0
 """No service lets callers wait for longer."""
 
 
+@reads_answers
 class HttpGateway(HttpParts):
     """A `Gateway` that asks the HTTP service, for apps with neither database nor Redis.
 
     `url` and `token` are `SISGATE_URL` and `SISGATE_TOKEN` unless they are given. Methods block and
     are thread-safe. `timeout` is how long the service may be silent, in seconds. Besides the errors
     of the same methods of `Gateway`, all raise `ServiceUnavailable` if the service cannot be
-    reached; requests that do no harm twice are repeated before. The token names the caller: an
-    `actor` that is given is not sent.
+    reached; requests that do no harm twice are repeated before, up to `repeats` times. The token
+    names the caller: an `actor` that is given is not sent.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class HttpGateway(HttpParts):
         token: str | HoldsSecret | None = None,
         *,
         timeout: float = 30.0,
+        repeats: int = REPEATS,
         allow_insecure: bool | None = None,
         clock: Clock | None = None,
     ) -> None:
         address = service_address(url, token, allow_insecure=allow_insecure)
         clock = clock or SystemClock()
-        super().__init__(Connection(address, timeout=timeout, clock=clock), clock)
+        connection = Connection(address, timeout=timeout, repeats=repeats, clock=clock)
+        super().__init__(connection, clock)
 
     @classmethod
     def from_env(cls) -> Self:
@@ -141,7 +145,7 @@ class HttpGateway(HttpParts):
         lists = {"where": dict(order["where"]), "resources": list(order["resources"])}
         found = self._connection.send(
             "POST", "/v1/syncs/many",
-            body={**order, **lists, "priority": word_of(order["priority"])},
+            body=given({**order, **lists, "priority": word_of(order["priority"])}),
             headers=_with_key(idempotency_key or str(uuid.uuid4())), may_repeat=True,
             silence=LONGEST_SILENCE_SECONDS,
         ).json["syncs"]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import bulk_path, job_path
+from sisgate.client.reading import reads_answers
 from sisgate.client.values import (
     Json,
     answer_of,
@@ -50,6 +51,7 @@ BULK_SECONDS = 300.0
 """How long the service may take for an action on some thousands of jobs."""
 
 
+@reads_answers
 class HttpJobs:
     """`gateway.jobs` over HTTP. The audit log names the owner of the token as the `actor`."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import keys_path
+from sisgate.client.reading import reads_answers
 from sisgate.client.values import text_of, value_of
 from sisgate.credentials.sealed import Progress
 from sisgate.domain.secret import HoldsSecret
@@ -16,6 +17,7 @@ from sisgate.gateway.key_info import KeyInfo, KeyUse
 from sisgate.gateway.master_keys import MasterKeyUse
 
 
+@reads_answers
 class HttpKeys:
     """`gateway.keys` over HTTP."""
 
@@ -38,6 +40,7 @@ class HttpKeys:
         return [_info(each) for each in found]
 
 
+@reads_answers
 class HttpMasterKeys:
     """The master keys, which are made and removed where they are; see `MasterKeys`."""
 
@@ -56,6 +59,7 @@ class HttpMasterKeys:
         return (value_of(Progress, json.loads(line)) for line in lines)
 
 
+@reads_answers
 class HttpProviderKeys:
     """The keys of one provider; see `ProviderKeys`."""
 

@@ -13,8 +13,9 @@ from sisgate.client.connection import Connection
 from sisgate.client.jobs import HttpJobs
 from sisgate.client.overviews import dashboard_of
 from sisgate.client.paths import message_path, schedule_path, token_path
+from sisgate.client.reading import reads_answers
 from sisgate.client.twins import twin
-from sisgate.client.values import moment, obstacle_of, status_of, value_of
+from sisgate.client.values import given, moment, obstacle_of, status_of, value_of
 from sisgate.gateway.dashboard import Dashboard
 from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.job_handle import Job
@@ -29,6 +30,7 @@ MOST_NAMED = 100
 """More providers are not named in a query: their names would make it too long."""
 
 
+@reads_answers
 class HttpTokens:
     """`gateway.tokens` over HTTP."""
 
@@ -66,6 +68,7 @@ def _days(life: timedelta | None) -> float | None:
     return life / timedelta(days=1) if life is not None else None
 
 
+@reads_answers
 class HttpSchedules:
     """`gateway.schedules` over HTTP."""
 
@@ -83,7 +86,7 @@ class HttpSchedules:
 
     def run(self, name: str, *, reason: str | None = None) -> Sequence[Job]:
         """Enqueue a schedule's syncs, due or not."""
-        accepted = self._connection.post(f"{schedule_path(name)}/run", {"reason": reason})
+        accepted = self._connection.post(f"{schedule_path(name)}/run", given({"reason": reason}))
         return [self._jobs.job_of(each) for each in accepted["jobs"]]
 
 
@@ -113,6 +116,7 @@ class ListedMessage:
         }  # fmt: skip
 
 
+@reads_answers
 class HttpQuarantine:
     """`gateway.quarantine` over HTTP."""
 
@@ -154,6 +158,7 @@ class HttpQuarantine:
         self._connection.post(f"{message_path(message_id)}/drop", {"reason": reason})
 
 
+@reads_answers
 class HttpDiagnosis:
     """`gateway.diagnosis` over HTTP: what `sisgate doctor` checks, from where the service runs."""
 
@@ -164,7 +169,7 @@ class HttpDiagnosis:
         self, provider: str | None = None, *, probe: bool = False
     ) -> Iterator[DiagnosticResult]:
         """Yield the results, which come all at once; see `Diagnosis.run`."""
-        order = {"provider": provider, "probe": probe}
+        order = given({"provider": provider, "probe": probe})
         checked = self._connection.post("/v1/diagnosis", order, silence=CHECK_SECONDS)
         yield from value_of(list[DiagnosticResult], checked["checks"])
 
@@ -180,6 +185,7 @@ class ListedMetrics:
         return self.values
 
 
+@reads_answers
 class HttpFleet:
     """`gateway.fleet` over HTTP."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +26,9 @@ def timeline_of(document: Json) -> Timeline:
 
 def review_of(document: Json, wanted: JobFilter) -> BulkReview:
     """Return what an action on all jobs that match would be done to."""
+    names = [each.name for each in fields(BulkReview) if each.name not in {"wanted", "sample"}]
     sample = [status_of(each) for each in document["sample"]]
-    return BulkReview(**{**document, "sample": sample}, wanted=wanted)
+    return BulkReview(wanted=wanted, sample=sample, **{name: document[name] for name in names})
 
 
 def outcome_of(document: Json) -> BulkOutcome:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sisgate.client.connection import Connection
+from sisgate.client.reading import reads_answers
 from sisgate.client.values import Json, moment, person_of, value_of
 from sisgate.privacy.erasure import ErasureReport
 from sisgate.privacy.person_search import ResidualMatch
@@ -16,6 +17,7 @@ ERASE_SECONDS = 300.0
 """How long it may take to search all tables, and to overwrite what was freed."""
 
 
+@reads_answers
 class HttpRetention:
     """`gateway.privacy.retention` over HTTP."""
 
@@ -34,6 +36,7 @@ class HttpRetention:
         return list(map(_result, reply.json["rules"]))
 
 
+@reads_answers
 class HttpPrivacy:
     """`gateway.privacy` over HTTP."""
 

@@ -10,6 +10,7 @@ from sisgate.admission.state import LimiterState
 from sisgate.client.connection import Connection
 from sisgate.client.paths import provider_path
 from sisgate.client.provider_state import endpoint_of, limiter_of, provider_of
+from sisgate.client.reading import reads_answers
 from sisgate.client.twins import twin
 from sisgate.client.values import hold_of, obstacle_of, queue_of, text_of, value_of
 from sisgate.errors import NotFound
@@ -22,6 +23,7 @@ from sisgate.gateway.providers import Providers
 from sisgate.gateway.usage import Usage
 
 
+@reads_answers
 class HttpProviders:
     """`gateway.providers` over HTTP. Methods raise `UnknownProvider` for an unknown name."""
 
@@ -97,6 +99,7 @@ class HttpProviders:
         return document
 
 
+@reads_answers
 class HttpControl:
     """Limits and pauses of one provider. `holds_now` as for `ProviderControl`."""
 
@@ -144,6 +147,7 @@ class HttpControl:
         return bool(change["changed"])
 
 
+@reads_answers
 class HttpBreakers:
     """The circuit breakers of one provider. `holds_now` as for `ProviderBreakers`."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import sla_path
+from sisgate.client.reading import reads_answers
 from sisgate.client.values import Json, value_of
 from sisgate.domain.call_results import CallResult
 from sisgate.domain.school_time import Span
@@ -42,6 +43,7 @@ class MonthState:
         return {"month": self.month, **self.level.as_dict(), "days": list(self.days)}
 
 
+@reads_answers
 class HttpServiceLevels:
     """`gateway.sla` over HTTP."""
 

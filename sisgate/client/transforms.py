@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import provider_path
+from sisgate.client.reading import reads_answers
 from sisgate.client.values import order_of
 from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.transforms import TransformTrial
@@ -15,6 +16,7 @@ from sisgate.transforms import Transformed
 _OF_REQUEST = ("method", "path", "query", "json", "body", "headers")
 
 
+@reads_answers
 class HttpTransforms:
     """`gateway.transforms` over HTTP."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import webhook_path
+from sisgate.client.reading import reads_answers
 from sisgate.client.twins import twin
 from sisgate.client.values import moment, value_of
 from sisgate.gateway.webhook_info import (
@@ -20,6 +21,7 @@ from sisgate.gateway.webhook_info import (
 from sisgate.gateway.webhooks import Webhooks
 
 
+@reads_answers
 class HttpWebhooks:
     """`gateway.webhooks` over HTTP. The audit log names the owner of the token as the `actor`."""
 

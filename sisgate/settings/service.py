@@ -24,6 +24,12 @@ class ServiceAddress:
     token: HoldsSecret | None = None
 
 
+def checked_url(text: str) -> str:
+    """Return an address of the service; `ConfigurationError` for none, which does not quote it."""
+    _parts_of(text.strip())
+    return text.strip()
+
+
 def service_url() -> str | None:
     """Return the URL of the HTTP service that the environment names; None without."""
     return os.environ.get(URL, "").strip() or None

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 
+from sisgate.cli.main import app
+from sisgate.cli.params import complete_provider, complete_resource
 from sisgate.client import HttpGateway
 from sisgate.errors import AnswerInvalid, NotAuthenticated, ServiceUnavailable, TooManyRequests
 from sisgate.problem_details import MEDIA_TYPE, headers_of, problem_of
@@ -124,6 +128,57 @@ def test_another_server_is_told_from_the_service() -> None:
     nothing: Reply = (404, {}, b"nothing")
     with Service(nothing) as service, pytest.raises(ServiceUnavailable, match="answered 404"):
         gateway_of(service.url).jobs.list()
+
+
+def test_an_error_that_is_cut_off_is_no_answer() -> None:
+    """Also where the answer would have been a stream."""
+    cut = (409, {"Content-Type": MEDIA_TYPE, "Content-Length": "500"}, b'{"code"')
+    for ask in (lambda it: it.jobs.list(), lambda it: list(it.records("lincoln", "students"))):
+        with Service(cut) as service, pytest.raises(ServiceUnavailable):
+            ask(gateway_of(service.url))
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b"7", b'{"sourcedId": "s1"}', b"[" * 2_000])
+def test_a_line_of_a_stream_that_is_none_is_not_quoted(line: bytes) -> None:
+    """It is one error, as with any other answer."""
+    with Service((200, {}, line + b"\n")) as service, gateway_of(service.url) as gateway:
+        for stream in (gateway.records, gateway.changes):
+            with pytest.raises(AnswerInvalid, match="cannot read"):
+                list(stream("lincoln", "students"))
+
+
+def test_json_of_no_end_is_none() -> None:
+    """It is not read."""
+    endless: Reply = (200, {}, b"[" * 100_000)
+    with Service(endless) as service, pytest.raises(AnswerInvalid, match="not JSON"):
+        gateway_of(service.url).jobs.list()
+
+
+def test_completing_a_word_asks_once_and_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shell's prompt waits for it; a service that says nothing is not waited for."""
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o644)
+    monkeypatch.setenv("SISGATE_TOKEN_FILE", str(tmp_path / "token"))
+    root: Any = typer.main.get_command(app)
+
+    def completed(url: str) -> list[str]:
+        context = root.make_context("sisgate", ["--url", url, "jobs"], resilient_parsing=True)
+        context.params["provider"] = "lincoln"
+        assert list(complete_resource(context, "stud")) == ["students"]
+        return list(complete_provider(context, "li"))
+
+    with Service(json_reply({"names": ["lincoln"]})) as service:
+        assert completed(service.url) == ["lincoln"]
+    with Service(AWAY) as service:
+        assert completed(service.url) == []
+        assert len(service.asked) == 2
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begun = time.monotonic()
+        assert completed(f"http://127.0.0.1:{silent.getsockname()[1]}") == []
+        assert time.monotonic() - begun < 15  # 2 s; by default, 5 times 30 s
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -78,3 +78,21 @@ def test_what_the_gateway_returns_is_written_as_it_is() -> None:
     assert json.loads(to_json({"things": [thing]})) == {
         "things": [{"at": "2026-09-01T00:00:00+00:00", "took": 90.0, "folder": "/data"}]
     }
+
+
+@pytest.mark.parametrize("line", ["db upgrade", "keys master", "jobs list", "doctor", "env"])
+@pytest.mark.parametrize("by_option", [True, False], ids=["--url", "SISGATE_URL"])
+def test_a_password_in_the_url_is_not_shown(
+    line: str, by_option: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be in the log of whatever runs the command."""
+    url = "https://user:planted-4711@sisgate.test"
+    words = ["--json", *line.split()]
+    if by_option:
+        words = ["--url", url, *words]
+    else:
+        monkeypatch.setenv("SISGATE_URL", url)
+    assert execute(words) == 2
+    shown = capsys.readouterr()
+    assert "4711" not in shown.out + shown.err
+    assert "SISGATE_URL is the address of the service and nothing more" in shown.err

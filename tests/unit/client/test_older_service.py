@@ -52,8 +52,24 @@ ANSWERS: dict[str, Any] = {
         ]
     },
     "/v1/alerts": {"alerts": [ALERT]},
+    "/v1/syncs/many": {"syncs": []},
+    "/v1/diagnosis": {"checks": []},
+    "/v1/schedules/nightly/run": {"jobs": []},
+    "/v1/jobs/bulk/cancel/review": {
+        "action": "cancel", "query": "", "count": 1, "is_capped": False, "by_state": {},
+        "left_out": {}, "forbidden": 0, "sample": [JOB], "newer": 1,
+    },
 }  # fmt: skip
 """What it answers, by path; other paths are not there."""
+
+TAKES: Mapping[str, set[str]] = {
+    "/v1/syncs/many": {
+        "where", "resources", "priority", "mode", "allow_deletes", "timeout", "app", "with_absent",
+    },
+    "/v1/diagnosis": {"probe"},
+    "/v1/schedules/nightly/run": set(),
+}  # fmt: skip
+"""The names that it knows in a body, by path; it refuses others."""
 
 
 @pytest.fixture
@@ -62,6 +78,10 @@ def gateway() -> Iterator[HttpGateway]:
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
         path = request.url.removeprefix(URL).partition("?")[0]
+        unknown = json.loads(request.body or "{}").keys() - TAKES.get(path, set())
+        if path in TAKES and unknown:
+            problem = {"code": "usage_error", "detail": f"{sorted(unknown)}?", "status": 422}
+            return 422, {"Content-Type": "application/problem+json"}, json.dumps(problem)
         if path in ANSWERS:
             return 200, {}, json.dumps(ANSWERS[path])
         problem = {"code": "not_found", "detail": "Nothing is here.", "status": 404}
@@ -103,3 +123,64 @@ def test_what_is_needed_is_named(gateway: HttpGateway, monkeypatch: pytest.Monke
     monkeypatch.setitem(ANSWERS, "/v1/alerts", {"alerts": [ALERT | {"state": "odd"}]})
     with pytest.raises(AnswerInvalid, match=r"cannot read \(0.state: .* one version"):
         gateway.alerts.list()
+
+
+ORDERS: Mapping[str, Callable[[HttpGateway], object]] = {
+    "syncs of many": lambda it: it.sync_many({}),
+    "a diagnosis": lambda it: list(it.diagnosis.run()),
+    "a run of a schedule": lambda it: it.schedules.run("nightly"),
+}
+
+
+@pytest.mark.parametrize("what", ORDERS)
+def test_an_order_names_only_what_is_given(gateway: HttpGateway, what: str) -> None:
+    """An older service refuses what it does not know, and need not know what nobody wants."""
+    assert ORDERS[what](gateway) == []
+
+
+def test_a_review_of_a_newer_service_is_read(gateway: HttpGateway) -> None:
+    """It may tell more."""
+    assert gateway.jobs.review_bulk("cancel", "").count == 1
+
+
+ODD: tuple[tuple[str, Any, Callable[[HttpGateway], object]], ...] = (
+    ("/v1/jobs/j1", JOB | {"state": "odd"}, lambda it: it.jobs.status("j1")),
+    ("/v1/jobs/j1", JOB | {"priority": 7}, lambda it: it.jobs.status("j1")),
+    ("/v1/jobs/j1", JOB | {"accepted_at": "noon"}, lambda it: it.jobs.status("j1")),
+    ("/v1/jobs/j1", [], lambda it: it.jobs.status("j1")),
+    ("/v1/jobs/j1", None, lambda it: it.job("j1")),
+    ("/v1/jobs/j1/answer", {
+        "job": "j1", "status": 200, "headers": {}, "body": "a", "truncated": False,
+        "age_seconds": 0, "is_stale": False, "origin": "call",
+    }, lambda it: it.answer("j1")),
+    ("/v1/alerts", {"alerts": None}, lambda it: it.alerts.list()),
+    ("/v1/schedules", {"schedules": ["x"]}, lambda it: it.schedules.list()),
+    ("/v1/diagnosis", [], lambda it: list(it.diagnosis.run())),
+    ("/v1/syncs/many", {"syncs": 7}, lambda it: it.sync_many({})),
+)  # fmt: skip
+"""Paths, what no service of this version answers there, and what asks for it."""
+
+
+@pytest.mark.parametrize(("path", "answer", "ask"), ODD)
+def test_what_cannot_be_read_is_one_error(
+    gateway: HttpGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    answer: Any,
+    ask: Callable[[HttpGateway], object],
+) -> None:
+    """Of any part, and no traceback; what the answer held is not quoted."""
+    monkeypatch.setitem(ANSWERS, path, answer)
+    with pytest.raises(AnswerInvalid, match=r"cannot read .* one version") as invalid:
+        ask(gateway)
+    assert "noon" not in invalid.value.message
+
+
+def test_a_mistake_of_the_caller_stays_one(gateway: HttpGateway) -> None:
+    """Before the service has said anything, it has said nothing wrong."""
+    gateway.jobs.status("j1")
+    odd: Any = "odd"
+    with pytest.raises(TypeError):
+        gateway.jobs.statuses(7)  # type: ignore[arg-type]  # as a caller may
+    with pytest.raises((TypeError, ValueError)):
+        gateway.tokens.rotate("t", overlap=odd)
