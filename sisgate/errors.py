@@ -74,6 +74,8 @@ class SisgateError(Exception):
     """
 
     code = "error"
+    service: str | None = None
+    """The URL of the HTTP service whose answer it was; None for an error that was raised here."""
 
     def __init__(self, message: str, **detail: Any) -> None:
         super().__init__(message)
@@ -111,6 +113,8 @@ class ServiceUnavailable(TransientError):
     """
 
     code = "service_unavailable"
+    was_sent = False
+    """Whether the request may have arrived, so that an order may have been accepted."""
 
 
 class ProviderUnavailable(TransientError):

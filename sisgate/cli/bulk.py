@@ -13,7 +13,7 @@ from sisgate.cli.formats import counted, number, short_moment
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid
-from sisgate.errors import DeferredError, UsageError
+from sisgate.errors import DeferredError, TransientError, UsageError
 
 if TYPE_CHECKING:
     from sisgate.gateway import BulkReview
@@ -81,11 +81,13 @@ def _rounds(
                 bars.update(bar, completed=done + len(conflicts))
                 if after is None:
                     return done, conflicts
-    except (KeyboardInterrupt, DeferredError):
+    except (KeyboardInterrupt, DeferredError, TransientError) as error:
         output.note(
             f"{counted(done, 'job')} were {DONE[found.action]} at least. The same command goes on "
             "with the rest; none is handled twice."
         )
+        if done and isinstance(error, TransientError):
+            raise TransientError(str(error)) from error  # try again: something was accepted
         raise
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
 from sisgate.cli.watch import POLL_SECONDS, POLL_SECONDS_BY_HTTP, watch
 from sisgate.domain.states import JobState
+from sisgate.domain.validation import some_of
+from sisgate.errors import DatabaseUnavailable, ServiceUnavailable, SisgateError, TransientError
 from sisgate.stack.interrupts import interrupts
 
 if TYPE_CHECKING:
@@ -19,6 +22,60 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 5.0
 """The reconciler ends jobs past their deadline within a few seconds."""
+
+
+MOST_NAMED = 5
+"""How many jobs are named when they can no longer be followed."""
+
+
+@contextmanager
+def accepting(invocation: Invocation, accepted: Collection[str], search: str) -> Iterator[None]:
+    """Within the block, jobs are accepted, then followed: what ends it does not end them.
+
+    `accepted` has the ids of those that are, and grows; `search` finds the others. An outage is
+    raised as the end of a wait (75), and not as one before which nothing was accepted (4).
+    """
+    try:
+        yield
+    except TransientError as error:
+        fate = _fate(invocation, accepted, search, error)
+        if not fate:
+            raise
+        raise TransientError(f"{error} {fate}", jobs=list(accepted) or None) from error
+    except SisgateError as error:
+        if fate := _fate(invocation, accepted, search, error):
+            invocation.output.note(fate)
+        raise
+
+
+@contextmanager
+def going_on(fate: str) -> Iterator[None]:
+    """Within the block, wait for what goes on anyhow: an outage is the end of the wait (75)."""
+    try:
+        yield
+    except TransientError as error:
+        raise TransientError(f"{error} {fate}") from error
+
+
+def _fate(
+    invocation: Invocation, accepted: Collection[str], search: str, error: SisgateError
+) -> str:
+    """Return what becomes of jobs that can no longer be followed; '' if there is none."""
+    sisgate = invocation.command
+    if isinstance(error, DatabaseUnavailable) and "job" in error.detail:
+        accepted = [error.detail["job"]]
+    if accepted:
+        names, is_one = some_of(list(accepted), MOST_NAMED), len(accepted) == 1
+        look = f"{sisgate} jobs show {names[:8]}" if is_one else f"{sisgate} jobs list {search}"
+        return (
+            f"Job {names} was accepted and continues: see `{look}`."
+            if is_one
+            else f"{len(accepted)} jobs were accepted and continue: see `{look}`. They are {names}."
+        )
+    if isinstance(error, ServiceUnavailable) and error.was_sent:
+        look = f"`{sisgate} jobs list {search}`"
+        return f"It may have been accepted all the same, and continues then: see {look}."
+    return ""
 
 
 def warn_of_fleet(invocation: Invocation, providers: Collection[str]) -> bool:

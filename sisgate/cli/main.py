@@ -11,7 +11,7 @@ import typer.main
 from typer.exceptions import TyperException
 
 from sisgate import __version__
-from sisgate.errors import BrokerUnavailable, ServiceUnavailable, SisgateError, UsageError
+from sisgate.errors import BrokerUnavailable, SisgateError, UsageError
 from sisgate.start_up import extra_of, gc_frozen_imports, missing_extra
 
 with gc_frozen_imports():
@@ -178,7 +178,10 @@ def execute(arguments: list[str]) -> int:
 def _failed(output: Presenter, invocation: Invocation, error: SisgateError) -> ExitCode:
     code = output.fail(error)
     if invocation.asked_service:
-        if not isinstance(error, ServiceUnavailable):  # which names it
+        from sisgate.domain.network import causes_of
+
+        # One that was raised here, such as for a wrong file, is not the service's.
+        if any(getattr(each, "service", None) for each in causes_of(error)):
             output.note(f"So says the HTTP service {invocation.place}.")
     elif isinstance(error, BrokerUnavailable) and "`sisgate up`" not in error.message:
         output.note("Start `sisgate up`, or check broker_url if your Redis runs elsewhere.")

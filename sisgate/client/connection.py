@@ -225,7 +225,7 @@ class Connection:
             held[1].close()
 
     def _repeated(self, attempt: Callable[[], T], *, may_repeat: bool) -> T:
-        number = 0
+        number, was_sent = 0, False
         while True:
             try:
                 return attempt()
@@ -234,6 +234,8 @@ class Connection:
                 pause = error.seconds
             except _NoAnswer as nothing:
                 failed = nothing.error
+                was_sent |= nothing.was_sent
+                nothing.error.was_sent = was_sent
                 pause = nothing.seconds or random.uniform(0, FIRST_PAUSE_SECONDS * 2**number)
                 if nothing.was_sent and not may_repeat:
                     raise failed from None
@@ -281,7 +283,9 @@ class Connection:
         retry_after = _seconds(response.headers.get("Retry-After"))
         if kind == MEDIA_TYPE:
             try:
-                return error_of(response.json(), retry_after)
+                error = error_of(response.json(), retry_after)
+                error.service = self.url
+                return error
             except (ValueError, TypeError, AttributeError, RecursionError):
                 pass
         status, url = response.status_code, self.url

@@ -118,7 +118,7 @@ def json_ready(value: Any) -> Any:
 def _refused(problems: list[str]) -> ConfigurationError:
     many = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
     return ConfigurationError(
-        f"The configuration has {many}, so nothing was applied:", problems=in_file_order(problems)
+        f"The configuration has {many}, so it cannot be applied:", problems=in_file_order(problems)
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from json import dumps
@@ -21,6 +22,7 @@ from sisgate.domain.targets import stored_body, stored_query
 from sisgate.domain.validation import chosen, usable_path
 from sisgate.errors import (
     BrokerUnavailable,
+    DatabaseUnavailable,
     InvalidState,
     JobCancelled,
     JobExpired,
@@ -85,6 +87,16 @@ def target_of(request: NewRequest) -> tuple[dict[str, Any], OnUnavailable]:
         target["headers"] = headers
     _refuse_unless_json(target)
     return target, instead
+
+
+@contextmanager
+def _named(job: Job) -> Iterator[None]:
+    """Name an accepted job in the error of a ledger that goes away: the job goes on."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        error.detail.setdefault("job", job.id)
+        raise
 
 
 class PendingRequest:
@@ -197,7 +209,8 @@ class Requests:
         begun = self._core.clock.monotonic()
         with self._core.wakeups.waiter(wanted.new.id) as waiter:
             job = self.enqueue(wanted)
-            has_ended = job.origin == "stored" or self._has_ended_within(job, timeout, waiter)
+            with _named(job):
+                has_ended = job.origin == "stored" or self._has_ended_within(job, timeout, waiter)
         try:
             return self.concluded(job, wanted, purpose, has_ended=has_ended)
         except (JobExpired, JobCancelled):
@@ -211,6 +224,13 @@ class Requests:
         self, job: Job, wanted: Wanted, purpose: str | None, *, has_ended: bool
     ) -> Answer:
         """Return the answer to a job that has ended, or whose time is up."""
+        with _named(job):
+            answer = self._concluded(job, wanted, purpose, has_ended=has_ended)
+        return answer
+
+    def _concluded(
+        self, job: Job, wanted: Wanted, purpose: str | None, *, has_ended: bool
+    ) -> Answer:
         if job.origin == "stored":
             return job.answer(purpose=purpose)
         has_ended = has_ended or self._give_up(job, wanted.new.provider)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
+from sisgate.cli.following import going_on
 from sisgate.cli.formats import figures_text, moment
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import OfProvider, Reason, time_ahead
@@ -175,7 +176,8 @@ def test(
         results[:] = [alerts.was_sent(number)]
         return results[0][0] or results[0][1] is not None
 
-    poll_until(is_over, clock=SystemClock(), timeout_seconds=TEST_SECONDS, every_seconds=0.5)
+    with going_on("The message goes on: `sisgate alerts channels` shows what waits."):
+        poll_until(is_over, clock=SystemClock(), timeout_seconds=TEST_SECONDS, every_seconds=0.5)
     is_sent, error = results[0]
     why = error or f"no worker has sent it within {TEST_SECONDS:.0f} s; it will be sent"
     text = f"{channel} has the message." if is_sent else f"{channel} does not have it: {why}."

@@ -18,7 +18,7 @@ from sisgate.cli.job_queries import MaybeJobsOrFilter, is_filter, query_of
 from sisgate.cli.params import DryRun, OfProvider, OneJob, Reason, Yes, time_ago
 from sisgate.cli.presenter import Presenter
 from sisgate.domain.choices import Resolution
-from sisgate.errors import DeferredError, SisgateError, UsageError
+from sisgate.errors import DeferredError, SisgateError, TransientError, UsageError
 
 if TYPE_CHECKING:
     from sisgate.gateway import DeadLetter
@@ -201,11 +201,13 @@ def _retry_each(
                     refused.append(error)
                     output.error(error)
                 bars.advance(bar)
-    except (KeyboardInterrupt, DeferredError):
+    except (KeyboardInterrupt, DeferredError, TransientError) as error:
         output.note(
             f"{len(retried):,} of {len(job_ids):,} jobs were retried. The same command continues "
             "with the rest; none is retried twice."
         )
+        if retried and isinstance(error, TransientError):
+            raise TransientError(str(error)) from error  # try again: something was accepted
         raise
     return retried
 

@@ -13,6 +13,7 @@ from rich.json import JSON
 
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
+from sisgate.cli.following import accepting
 from sisgate.cli.formats import duration
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import IdempotencyKey, OnUnavailable, Priority, Provider, Purpose
@@ -71,10 +72,11 @@ def request(
     target = {"query": pairs | pairs_of(query or []), "json": json_of(data), "priority": priority}
     target |= {"on_unavailable": on_unavailable, "max_age": max_age, "transform": transform}
     try:
-        answer = invocation.gateway.request(
-            provider, method, path, timeout=timeout, idempotency_key=idempotency_key,
-            purpose=purpose, **target,
-        )  # fmt: skip
+        with accepting(invocation, (), f"provider:{provider} kind:request"):
+            answer = invocation.gateway.request(
+                provider, method, path, timeout=timeout, idempotency_key=idempotency_key,
+                purpose=purpose, **target,
+            )  # fmt: skip
     except JobExpired as error:
         raise invocation.gateway.jobs.why_unanswered(provider, error) from error
     except TimeoutError as error:

@@ -10,7 +10,7 @@ import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.following import follow, warn_of_fleet
+from sisgate.cli.following import accepting, follow, warn_of_fleet
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import (
     App,
@@ -106,30 +106,32 @@ def sync(
     _check(invocation, provider, names)
     if not resources and not force:
         _note_absent(output, gateway, provider)
-    jobs = [
-        gateway.sync(
-            provider,
-            resource,
-            priority=priority,
-            mode=mode,
-            allow_deletes=allow_deletes,
-            idempotency_key=_key_of(idempotency_key, resource, len(names)),
-            timeout=timeout,
-            app=app,
-            reason=reason,
-            on_unavailable=on_unavailable,
-        )
-        for resource in names
-    ]
-    ids = [job.id for job in jobs]
-    if all(job.is_stale for job in jobs):
-        _show_stale(output, gateway.jobs.statuses(ids), jobs)
-        return
-    is_stopped = warn_of_fleet(invocation, [provider])
-    if not wait:
-        _show_accepted(invocation, output, gateway.jobs.statuses(ids), is_stopped=is_stopped)
-        return
-    raise typer.Exit(follow(invocation, {provider: ids}, timeout, is_stopped=is_stopped))
+    jobs: list[Job] = []
+    ids: list[str] = []
+    with accepting(invocation, ids, f"provider:{provider}"):
+        for resource in names:
+            job = gateway.sync(
+                provider,
+                resource,
+                priority=priority,
+                mode=mode,
+                allow_deletes=allow_deletes,
+                idempotency_key=_key_of(idempotency_key, resource, len(names)),
+                timeout=timeout,
+                app=app,
+                reason=reason,
+                on_unavailable=on_unavailable,
+            )
+            jobs.append(job)
+            ids.append(job.id)
+        if all(job.is_stale for job in jobs):
+            _show_stale(output, gateway.jobs.statuses(ids), jobs)
+            return
+        is_stopped = warn_of_fleet(invocation, [provider])
+        if not wait:
+            _show_accepted(invocation, output, gateway.jobs.statuses(ids), is_stopped=is_stopped)
+            return
+        raise typer.Exit(follow(invocation, {provider: ids}, timeout, is_stopped=is_stopped))
 
 
 def _conditions(where: Sequence[str]) -> dict[str, str]:
@@ -152,7 +154,7 @@ def _sync_many(
 ) -> ExitCode:
     """Enqueue syncs of many providers; show what was accepted and what was refused."""
     output = invocation.output
-    with output.progress() as bars:
+    with accepting(invocation, (), "kind:sync"), output.progress() as bars:
         bar = bars.add_task("accepting", total=None)
         results = invocation.gateway.sync_many(
             where,
@@ -165,19 +167,28 @@ def _sync_many(
     code = ExitCode.OK if len(accepted) == len(results) else ExitCode.FAILED
     if not accepted:
         return code
+    with accepting(invocation, [job for _, job in accepted], "kind:sync"):
+        followed = _follow_many(invocation, accepted, options["timeout"], wait)
+    return followed if followed is not ExitCode.OK else code
+
+
+def _follow_many(
+    invocation: Invocation, accepted: Sequence[tuple[str, str]], timeout: float | None, wait: bool
+) -> ExitCode:
+    """Follow jobs, given with their providers, or say how to; return how they ended."""
+    output = invocation.output
     is_stopped = warn_of_fleet(invocation, dict(accepted))
     if not wait:
         sisgate = invocation.command
         output.note(f"They run in the background. `{sisgate} jobs list` shows them.")
-        return code
+        return ExitCode.OK
     if len(accepted) > MOST_FOLLOWED:
         output.note(f"More than {MOST_FOLLOWED:,} jobs are not followed: see `sisgate jobs list`.")
-        return code
+        return ExitCode.OK
     jobs: dict[str, list[str]] = {}
     for provider, job in accepted:
         jobs.setdefault(provider, []).append(job)
-    followed = follow(invocation, jobs, options["timeout"], is_stopped=is_stopped)
-    return followed if followed is not ExitCode.OK else code
+    return follow(invocation, jobs, timeout, is_stopped=is_stopped)
 
 
 def _show_results(output: Presenter, results: Sequence[SyncResult]) -> None:

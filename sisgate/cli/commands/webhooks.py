@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sisgate.cli.app import Commands
+from sisgate.cli.following import going_on
 from sisgate.cli.formats import moment, state
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Overlap, Reason
@@ -188,8 +189,9 @@ def test(invocation: Invocation, webhook: WebhookId) -> None:
     def has_been_tried() -> bool:
         return service.delivery(webhook, number).last is not None
 
-    poll_until(has_been_tried, clock=invocation.clock, timeout_seconds=TEST_SECONDS)
-    sent = service.delivery(webhook, number)
+    with going_on(f"The event goes on: `sisgate webhooks deliveries {webhook} {number}` shows it."):
+        poll_until(has_been_tried, clock=invocation.clock, timeout_seconds=TEST_SECONDS)
+        sent = service.delivery(webhook, number)
     invocation.output.result(sent, _of_test(sent))
 
 
