@@ -16,7 +16,7 @@ from sisgate.console import Console
 from sisgate.gateway import Gateway
 from sisgate.start_up import gc_seldom
 from sisgate.web import errors
-from sisgate.web.deps import Shared, known_parameters
+from sisgate.web.deps import Shared, known_parameters, no_unread_body
 from sisgate.web.faces import Faces
 from sisgate.web.guard import Guard
 from sisgate.web.identity import Identity
@@ -103,7 +103,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
         docs_url=None,  # its scripts would come from another host
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(known_parameters)],
+        dependencies=[Depends(known_parameters), Depends(no_unread_body)],
         middleware=middleware,
         generate_unique_id_function=_operation_id,
     )

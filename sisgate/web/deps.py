@@ -51,6 +51,15 @@ async def known_parameters(request: Request) -> None:
         raise UsageError(f"A parameter of the query is not known. Known: {names}.")
 
 
+async def no_unread_body(request: Request) -> None:
+    """Refuse a body where the operation takes none: a reason in it would be lost."""
+    if request.scope["route"].body_field is not None or not request.url.path.startswith("/v1/"):
+        return
+    if (await request.body()).strip() not in {b"", b"{}"}:
+        hint = " A reason goes into the query: ?reason=…" if request.method == "DELETE" else ""
+        raise UsageError(f"This operation takes no body.{hint}")
+
+
 async def shared_of(request: Request) -> Shared:
     """Return what all requests share."""
     shared: Shared = request.app.state.shared
