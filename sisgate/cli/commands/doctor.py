@@ -15,7 +15,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import MaybeProvider
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Facts
-from sisgate.errors import ConfigurationError, SisgateError, UnknownProvider
+from sisgate.errors import AccessDenied, ConfigurationError, SisgateError, UnknownProvider
 from sisgate.settings.files import sample_file
 from sisgate.start_up import require_extras
 
@@ -69,22 +69,23 @@ def doctor(
 def _findings(
     invocation: Invocation, provider: str | None, *, probe: bool
 ) -> Iterator[DiagnosticResult]:
-    """Yield the results; what ends the checks is the last one."""
+    """Yield the results; what ends the checks here is the last one."""
     from sisgate.gateway import DiagnosticResult
 
     try:
         yield from invocation.gateway.diagnosis.run(provider, probe=probe)
-    except UnknownProvider:
+    except (UnknownProvider, AccessDenied):
         raise
     except SisgateError as error:
+        if invocation.service is not None:
+            raise  # nothing was checked: no right, or no answer
         remedy = (
             "Correct these lines, then run `sisgate doctor` again. Every setting is explained in "
             f"{sample_file()}."
-            if isinstance(error, ConfigurationError) and invocation.service is None
+            if isinstance(error, ConfigurationError)
             else None
         )
-        subject = "configuration" if invocation.service is None else "service"
-        yield DiagnosticResult(subject, "fail", str(error), remedy)
+        yield DiagnosticResult("configuration", "fail", str(error), remedy)
 
 
 def _show(output: Presenter, finding: DiagnosticResult) -> None:

@@ -38,12 +38,14 @@ class Diagnosis:
         """Yield the results one by one, because a provider may take seconds to respond.
 
         Asks all providers, or only one; of thousands, as many as a minute allows. With `probe`,
-        makes one call to each provider, at the cost of a permit. A check that fails is a result,
-        too; raises only `AccessDenied`, `UnknownProvider`, and `ConfigurationError` without the
-        extra `worker`.
+        makes one call to each provider, at the cost of a permit, for who may `request`. A check
+        that fails is a result, too; raises only `AccessDenied`, `UnknownProvider`, and
+        `ConfigurationError` without the extra `worker`.
         """
         core = self._core
-        core.require_unless_local(Action.ADMINISTER)
+        core.require_unless_local(Action.CONTROL)
+        if probe:
+            core.require_unless_local(Action.REQUEST)
         require_extras("A diagnosis", "worker")
         only = None if provider is None else core.provider(provider)
         yield servers.configuration(core)
@@ -102,11 +104,11 @@ class Diagnosis:
                 yield result
                 works = works or result.grade == "ok"
             yield from provider.expiring_keys(self._core, config)
-        if works:
-            yield from provider.endpoints(config, transport)
-            yield from provider.held(config, hold)
-            if probe:
-                yield self._probe(config)
+        # Without a token, too: whether an outage keeps it from us shows here.
+        yield from provider.endpoints(config, transport, works=works)
+        yield from provider.held(config, hold)
+        if works and probe:
+            yield self._probe(config)
 
     def _probe(self, config: ProviderConfig) -> DiagnosticResult:
         subject, request = f"{config.name} call", config.dialect.probe_request()

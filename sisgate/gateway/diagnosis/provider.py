@@ -59,7 +59,10 @@ def _tried(
         if {"tls", "proxy_status"} & error.detail.keys():
             remedy = None  # the message says what to do
         elif isinstance(error, ProviderUnavailable):
-            remedy = f"Check that it runs and can be reached from here. {remedy}"
+            remedy = (
+                f"The key was not judged. Check that {config.token_endpoint} runs and can be "
+                f"reached from here, and token_url of [providers.{config.name}]."
+            )
         return "fail", error.message, None if isinstance(error, CredentialError) else remedy
     return "ok", f"{config.token_endpoint} gave a token for {lifetime:.0f} s", None
 
@@ -90,11 +93,13 @@ def expiring_keys(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResu
         )
 
 
-def endpoints(config: ProviderConfig, transport: Transport) -> Iterator[DiagnosticResult]:
+def endpoints(
+    config: ProviderConfig, transport: Transport, *, works: bool = True
+) -> Iterator[DiagnosticResult]:
     """Yield whether each endpoint accepts connections. Sends nothing and spends no permit.
 
     Workers do not trust an untrusted certificate either, but may reach a server that is unreachable
-    from here.
+    from here, unless no key `works` from here.
     """
     network, subject = config.network, f"{config.name} endpoint"
     for endpoint in config.endpoints:
@@ -102,8 +107,15 @@ def endpoints(config: ProviderConfig, transport: Transport) -> Iterator[Diagnost
             transport.connect(endpoint.url, network)
         except ProviderUnavailable as error:
             is_certain = "tls" in error.detail or not error.detail.get("reason")
-            grade: Grade = "fail" if is_certain else "warn"
-            yield DiagnosticResult(subject, grade, f"{endpoint.url}: {error.message}")
+            grade: Grade = "fail" if is_certain or not works else "warn"
+            what, remedy = error.message, None
+            if not is_certain:
+                what = f"cannot be reached from here. {what}"
+                remedy = (
+                    "Check the URL, that it runs, and the way there (DNS, firewall, proxy). What "
+                    "waits goes on by itself once it answers."
+                )
+            yield DiagnosticResult(subject, grade, f"{endpoint.url}: {what}", remedy)
             continue
         is_tls = endpoint.url.startswith("https")
         how = "TLS, its certificate is trusted" if is_tls else "no TLS"

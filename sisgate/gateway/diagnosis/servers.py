@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from sisgate.clock import SystemClock
@@ -55,12 +56,14 @@ def configuration(core: Core) -> DiagnosticResult:
     if not fleet.version:
         known += " (this process's own file, until `sisgate config apply`)"
     if fleet.version and (what := _difference(core)):
+        host, file = gethostname(), core.settings.config_file
         remedy = (
-            "The file is ignored. `sisgate config diff` shows the difference; apply it with "
-            "`sisgate config apply`, or write what is in force with `sisgate config show`."
+            f"The file is ignored. On {host}, `sisgate config diff` shows the difference; apply it "
+            "there with `sisgate config apply`, or write what is in force with `sisgate config "
+            "show`."
         )
-        file = core.settings.config_file
-        return DiagnosticResult("configuration", "warn", f"{known}; {file} {what}", remedy)
+        differs = f"{known}; {file} on {host} {what}"
+        return DiagnosticResult("configuration", "warn", differs, remedy)
     return DiagnosticResult("configuration", "ok", known)
 
 

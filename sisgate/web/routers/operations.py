@@ -111,11 +111,12 @@ def drop_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> 
     caller.quarantine.drop(message_id, actor=ACTOR, reason=order.reason)
 
 
-@router.post("/diagnosis", **ADMIN("Check the installation"))
+@router.post("/diagnosis", **operation("control", "installation", "Check the installation"))
 def diagnose(order: DiagnosisOrder, caller: Caller) -> DiagnosisDocument:
     """Check configuration, database, Redis, processes, keys and endpoints.
 
     Of thousands of providers, those that a minute allows are asked, the most suspicious ones first.
+    `probe` needs the right to `request` as well.
     """
     checks = list(caller.diagnosis.run(order.provider, probe=order.probe))
     return DiagnosisDocument(checks=checks)

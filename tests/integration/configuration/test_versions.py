@@ -6,6 +6,7 @@ import json
 import threading
 from contextlib import closing
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_what_the_file_says_already_is_not_read_again(
 def test_all_mistakes_are_told_at_once_and_nothing_is_applied(gateway: Gateway, file: Path) -> None:
     """With their lines."""
     file.write_text('[providers.a]\nkind = "nope"\nurl = 1\n[apps.x]\nweight = -1\n', "utf-8")
-    with pytest.raises(ConfigurationError, match="nothing was applied") as caught:
+    with pytest.raises(ConfigurationError, match="cannot be applied") as caught:
         gateway.configuration.apply(file, actor="ana")
     places = {problem.split(": ")[1] for problem in caught.value.problems}
     assert {
@@ -346,7 +347,8 @@ def test_doctor_names_a_file_that_says_something_else(gateway: Gateway, file: Pa
     told = servers.configuration(gateway._core)
     assert told.grade == "warn"
     assert "version 2 of the configuration: lincoln" in told.what
-    assert "differs in providers.adams, schedules.nightly" in told.what
+    assert f"on {gethostname()} differs in providers.adams, schedules.nightly" in told.what
+    assert f"On {gethostname()}, `sisgate config diff`" in (told.remedy or "")
     document = gateway.configuration.show().document
     file.write_text(json.dumps(document, default=str), "utf-8")
     assert "cannot be applied" in servers.configuration(gateway._core).what

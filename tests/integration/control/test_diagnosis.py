@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from threading import Barrier
 
 import pytest
 
 from sisgate import Gateway
 from sisgate.context import Context
+from sisgate.domain.secret import Secret
 from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis import providers
 from sisgate.gateway.diagnosis.providers import Check, ask_each
 from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.hold import Hold
-from sisgate.ledger import alerts
+from sisgate.ledger import alerts, migrate
 from sisgate.settings import ProviderConfig
 from testbed.clock import ManualClock
+from testbed.installation import install
+
+DOWN = """
+[providers.down]
+kind = "oneroster"
+token_url = "http://127.0.0.1:9/token"
+allow_insecure = true
+[[providers.down.endpoints]]
+url = "http://127.0.0.1:9"
+"""
+
+
+def test_an_outage_is_told_of_the_endpoint_and_not_of_the_key(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """Nobody replaces a key that the provider has not judged."""
+    settings = install(tmp_path, DOWN, redis_url=redis_url)
+    with closing(Gateway(settings)) as gateway:
+        migrate.upgrade(gateway.context.database)
+        gateway.keys.of("down").add("41", Secret("s"), actor="ana")
+        found = {each.subject: each for each in gateway.diagnosis.run("down")}
+    key, endpoint = found["down key"], found["down endpoint"]
+    assert (key.grade, endpoint.grade) == ("fail", "fail")
+    assert "http://127.0.0.1:9: cannot be reached" in endpoint.what
+    assert "goes on by itself" in (endpoint.remedy or "")
+    assert "The key was not judged" in (key.remedy or "")
+    assert "keys stage" not in (key.remedy or "")
 
 
 def asked(gateway: Gateway, check: Check, clock: ManualClock | None = None) -> list[str]:

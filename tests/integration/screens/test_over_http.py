@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import typer.main
 
 from sisgate.cli.invocation import Needs
 from sisgate.cli.main import app, execute
-from sisgate.clock import SystemClock
+from sisgate.clock import SystemClock, poll_until
 from sisgate.gateway import Gateway
 from sisgate.monitoring.counting import count_next
 from sisgate.quarantine import Quarantine
@@ -340,7 +342,72 @@ def test_a_token_file_that_others_can_read_is_named(
         assert "planted" not in said
 
 
-@pytest.mark.parametrize(("line", "code"), [("providers", 4), ("sync lincoln", 4), ("doctor", 1)])
+def test_a_wait_whose_service_goes_names_the_job_that_goes_on(
+    gateway: Gateway, service: WebService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the exit code of a wait that ended: 4 would say that nothing was accepted."""
+
+    def stop() -> None:
+        poll_until(gateway.jobs.list, clock=SystemClock(), timeout_seconds=60)
+        service.stop()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    code = execute(["--url", service.url, "sync", "lincoln", "students", "--wait", "--json"])
+    stopping.join()
+    (job,) = gateway.jobs.list()
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert code == 75
+    assert error["jobs"] == [job.id]
+    assert f"{service.url} gave no answer" in error["message"]
+    assert f"Job {job.id} was accepted and continues" in error["message"]
+    assert f"jobs show {job.id[:8]}`" in error["message"]
+    assert not job.is_final
+
+
+@pytest.mark.parametrize(
+    ("role", "line", "code"),
+    [
+        (None, "doctor", 77), ("viewer", "doctor", 77), ("operator", "doctor --probe", 77),
+        ("operator", "doctor", 1), ("viewer", "why", 0),
+    ],
+)  # fmt: skip
+def test_doctor_is_for_who_operates_and_refuses_as_others_do(
+    gateway: Gateway,
+    service: WebService,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    role: str | None,
+    line: str,
+    code: int,
+) -> None:
+    """A refusal is no finding."""
+    monkeypatch.setenv("SISGATE_TOKEN", "wrong")
+    if role is not None:
+        made = gateway.tokens.add("olga", [role], actor="ana").token
+        assert made is not None
+        monkeypatch.setenv("SISGATE_TOKEN", made.get_secret_value())
+    assert execute(["--url", service.url, *line.split(), "--json"]) == code
+    told = json.loads(capsys.readouterr().out)
+    assert ("error" in told) is (code == 77)
+    assert ("findings" in told) is (code < 77)
+
+
+def test_what_is_wrong_here_is_not_said_by_the_service(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong file, none at all, wrong words."""
+    monkeypatch.setenv("SISGATE_URL", "http://127.0.0.1:9")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.toml").write_text('[providers.a]\nkind = "nope"\n')
+    for line in ("config check broken.toml", "config diff", "config diff --to 3", "sync"):
+        assert execute(line.split()) == 2
+        said = capsys.readouterr().err
+        assert "HTTP service" not in said, line
+        assert "was applied" not in said
+
+
+@pytest.mark.parametrize(("line", "code"), [("providers", 4), ("sync lincoln", 4), ("doctor", 4)])
 def test_a_service_that_is_away_is_named(
     line: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
