@@ -111,6 +111,8 @@ def headers_of(error: SisgateError) -> dict[str, str]:
     """
     if isinstance(error, DeferredError):
         return {"Retry-After": str(max(1, math.ceil(error.seconds)))}
+    if isinstance(error, errors.JobExpired) and "seconds" in error.detail:
+        return {"Retry-After": str(max(1, math.ceil(error.detail["seconds"])))}
     if isinstance(error, errors.TransientError):
         return {"Retry-After": str(TRANSIENT_SECONDS)}
     if isinstance(error, errors.NotAuthenticated):

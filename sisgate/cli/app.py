@@ -55,7 +55,9 @@ class Group(TyperGroup):
             return super().resolve_command(ctx, args)
         except typer.exceptions.TyperException as error:
             told, hint = error.message, ELSEWHERE.get(args[0], "") if ctx.parent is None else ""
-            if hint:  # what is spelled like it is not meant
+            if ctx.parent is not None and " Did you mean" not in told and "show" in self.commands:
+                hint = f" `{ctx.command_path} show {args[0]}` shows one."
+            elif hint:  # what is spelled like it is not meant
                 told = told.partition(" Did you mean")[0]
             error.message = f"{told}{hint} Commands: {', '.join(self.list_commands(ctx))}."
             raise

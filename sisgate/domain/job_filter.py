@@ -129,7 +129,7 @@ def _time(name: str) -> Callable[[JobFilter, str, datetime], dict[str, Any]]:
 
 
 def _is(_found: JobFilter, value: str, _now: datetime) -> dict[str, Any]:
-    return {chosen("is", VALUES["is"], value): True}
+    return {chosen("the value of is:", VALUES["is"], value): True}
 
 
 _READERS: Mapping[str, Callable[[JobFilter, str, datetime], dict[str, Any]]] = {

@@ -177,5 +177,8 @@ def _possible(action: BulkAction, wanted: JobFilter) -> JobFilter:
     can = CAN[action]
     states = tuple(state for state in wanted.states if state in can) if wanted.states else can
     if not states:
-        raise UsageError(f"No job of that state can be handled by {action}: {', '.join(can)} can.")
+        asked = ", ".join(f"state:{state}" for state in wanted.states)
+        raise UsageError(
+            f"{action} is not possible for {asked}: only for jobs that are {', '.join(can)}."
+        )
     return replace(wanted, states=states, unretried=wanted.unretried or action == "retry")

@@ -150,6 +150,7 @@ class Asking:
                     f"{asked.provider} gave no answer in time, and the call was withdrawn.{when}",
                     job=job_id,
                     provider=asked.provider,
+                    seconds=None if until is None else round(_seconds_until(until), 3),
                 )
         answer = await self._process.run(answer_of, gateway, job_id, options.purpose)
         assert answer is not None

@@ -20,6 +20,7 @@ from sisgate.gateway import Gateway
 from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
+from sisgate.ledger.keys import live_keys
 from sisgate.liveness.heartbeats import Fleet, Heartbeats
 from sisgate.logs.lines import written
 from sisgate.redis.client import connect
@@ -168,6 +169,11 @@ class EmbeddedStack:
     def providers(self) -> Mapping[str, ProviderConfig]:
         """The providers that are in force, by name."""
         return self._gateway.configuration.current().providers
+
+    def has_key(self, provider: str) -> bool:
+        """Whether a key of a provider is stored."""
+        with self._gateway.context.database.read() as session:
+            return bool(live_keys(session, [provider]))
 
     def _apply_configuration(self) -> None:
         """Make the configuration file that of the fleet, if nobody else has changed it since."""

@@ -17,7 +17,7 @@ from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import has_extra, require_extras
 
 if TYPE_CHECKING:
-    from sisgate.settings import ProviderConfig, Settings
+    from sisgate.settings import Settings
     from sisgate.stack.embedded_stack import EmbeddedStack
 
 app = Commands()
@@ -119,12 +119,14 @@ def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]
         ]
     if stack.made_master_key:
         rows.append(("key", f"created {settings.master_key_path}: keep a copy in a safe place"))
-    return [*rows, *_next_steps(settings, stack.providers, sisgate)]
+    if settings.access == "tokens":
+        made = f"{sisgate} tokens add NAME --role admin"
+        rows.append(("token", f'export SISGATE_TOKEN=…   # access is "tokens"; {made} makes one'))
+    return [*rows, *_next_steps(settings, stack, sisgate)]
 
 
-def _next_steps(
-    settings: Settings, providers: Mapping[str, ProviderConfig], sisgate: str
-) -> list[tuple[str, str]]:
+def _next_steps(settings: Settings, stack: EmbeddedStack, sisgate: str) -> list[tuple[str, str]]:
+    providers = stack.providers
     if not providers:
         file = settings.config_file
         apply = "saving it applies it" if file else f"then {sisgate} config apply sisgate.toml"
@@ -135,8 +137,9 @@ def _next_steps(
             ("", "No SIS to connect to? Try `sisgate demo` or `sisgate sandbox`."),
         ]
     name, config = next(iter(providers.items()))
+    needs_key = config.auth_method != "none" and not stack.has_key(name)
     return [
-        *([("keys", f"{sisgate} keys add {name}")] if config.auth_method != "none" else []),
+        *([("keys", f"{sisgate} keys add {name}")] if needs_key else []),
         ("enqueue", f"{sisgate} sync {name} students --wait"),
         ("env", f"{sisgate} env   # environment for other apps on this machine"),
         ("python", "from sisgate import Gateway"),

@@ -61,6 +61,7 @@ def test_a_call_that_cannot_be_made_in_time_is_withdrawn(
     held = http.get(f"{url}/sis/lincoln/orgs")
     assert held.status_code == 504
     assert "takes calls again at" in held.json()["detail"]
+    assert 1 <= int(held.headers["retry-after"]) <= 3600
     assert {job.state for job in gateway.jobs.list()} == {JobState.CANCELLED}
 
 

@@ -55,6 +55,22 @@ def run(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> Run:
     return one
 
 
+def test_a_state_in_which_nothing_can_be_done_is_named(run: Run) -> None:
+    """With those in which it can."""
+    code, told = run("jobs", "retry", "state:done", "--yes")
+    assert (code, told["error"]["message"]) == (
+        2,
+        "retry is not possible for state:done: only for jobs that are failed, expired, cancelled.",
+    )
+
+
+def test_a_group_that_gets_a_name_says_how_to_show_it(run: Run) -> None:
+    """`providers lincoln` is what many try first."""
+    code, told = run("providers", "lincoln")
+    assert code == 2
+    assert "`sisgate providers show lincoln` shows one" in told["error"]["message"]
+
+
 def test_what_the_console_finds_the_command_finds(gateway: Gateway, run: Run) -> None:
     """The words may be one argument or several; options say the same."""
     jobs = {each: gateway.sync("lincoln", each).id for each in ("students", "teachers")}

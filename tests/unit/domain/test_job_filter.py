@@ -32,7 +32,8 @@ def test_each_qualifier_sets_its_condition() -> None:
     ("text", "told"),
     [
         ("stat:failed", "'stat:failed'"), ("hello", "'hello'"), ("state:", "state: takes"),
-        ("state:gone", "gone"), ("since:yesterday", "since: takes"), ("is:odd", "odd"),
+        ("state:gone", "gone"), ("since:yesterday", "since: takes"),
+        ("is:odd", "the value of is: is one of dead"),
     ],
 )  # fmt: skip
 def test_a_wrong_word_is_named(text: str, told: str) -> None:
