@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sisgate.cli.exits import ExitCode
+from sisgate.cli.following import end_of_wait
 from sisgate.cli.formats import counted, number, short_moment
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.presenter import Presenter
@@ -87,7 +88,7 @@ def _rounds(
             "with the rest; none is handled twice."
         )
         if done and isinstance(error, TransientError):
-            raise TransientError(str(error)) from error  # try again: something was accepted
+            raise end_of_wait(error) from error
         raise
 
 

@@ -28,6 +28,13 @@ MOST_NAMED = 5
 """How many jobs are named when they can no longer be followed."""
 
 
+def end_of_wait(error: TransientError, fate: str = "", jobs: Sequence[str] = ()) -> TransientError:
+    """Return an outage as what ended a wait (75): some of it was accepted before."""
+    what = str(error).replace(" Nothing was accepted.", "")
+    named = jobs or filter(None, [error.detail.get("job")])
+    return TransientError(f"{what} {fate}".rstrip(), jobs=list(named) or None)
+
+
 @contextmanager
 def accepting(invocation: Invocation, accepted: Collection[str], search: str) -> Iterator[None]:
     """Within the block, jobs are accepted, then followed: what ends it does not end them.
@@ -41,7 +48,7 @@ def accepting(invocation: Invocation, accepted: Collection[str], search: str) ->
         fate = _fate(invocation, accepted, search, error)
         if not fate:
             raise
-        raise TransientError(f"{error} {fate}", jobs=list(accepted) or None) from error
+        raise end_of_wait(error, fate, list(accepted)) from error
     except SisgateError as error:
         if fate := _fate(invocation, accepted, search, error):
             invocation.output.note(fate)
@@ -54,7 +61,7 @@ def going_on(fate: str) -> Iterator[None]:
     try:
         yield
     except TransientError as error:
-        raise TransientError(f"{error} {fate}") from error
+        raise end_of_wait(error, fate) from error
 
 
 def _fate(

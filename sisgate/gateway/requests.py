@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from json import dumps
@@ -87,16 +86,6 @@ def target_of(request: NewRequest) -> tuple[dict[str, Any], OnUnavailable]:
         target["headers"] = headers
     _refuse_unless_json(target)
     return target, instead
-
-
-@contextmanager
-def _named(job: Job) -> Iterator[None]:
-    """Name an accepted job in the error of a ledger that goes away: the job goes on."""
-    try:
-        yield
-    except DatabaseUnavailable as error:
-        error.detail.setdefault("job", job.id)
-        raise
 
 
 class PendingRequest:
@@ -209,8 +198,11 @@ class Requests:
         begun = self._core.clock.monotonic()
         with self._core.wakeups.waiter(wanted.new.id) as waiter:
             job = self.enqueue(wanted)
-            with _named(job):
+            try:
                 has_ended = job.origin == "stored" or self._has_ended_within(job, timeout, waiter)
+            except DatabaseUnavailable as error:
+                error.detail.setdefault("job", job.id)  # it goes on
+                raise
         try:
             return self.concluded(job, wanted, purpose, has_ended=has_ended)
         except (JobExpired, JobCancelled):
@@ -224,9 +216,11 @@ class Requests:
         self, job: Job, wanted: Wanted, purpose: str | None, *, has_ended: bool
     ) -> Answer:
         """Return the answer to a job that has ended, or whose time is up."""
-        with _named(job):
-            answer = self._concluded(job, wanted, purpose, has_ended=has_ended)
-        return answer
+        try:
+            return self._concluded(job, wanted, purpose, has_ended=has_ended)
+        except DatabaseUnavailable as error:
+            error.detail.setdefault("job", job.id)  # it goes on
+            raise
 
     def _concluded(
         self, job: Job, wanted: Wanted, purpose: str | None, *, has_ended: bool

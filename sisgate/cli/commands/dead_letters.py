@@ -13,6 +13,7 @@ import typer
 from sisgate.cli.app import Commands
 from sisgate.cli.bulk import act_on_all
 from sisgate.cli.exits import ExitCode, exit_code
+from sisgate.cli.following import end_of_wait
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.job_queries import MaybeJobsOrFilter, is_filter, query_of
 from sisgate.cli.params import DryRun, OfProvider, OneJob, Reason, Yes, time_ago
@@ -207,7 +208,7 @@ def _retry_each(
             "with the rest; none is retried twice."
         )
         if retried and isinstance(error, TransientError):
-            raise TransientError(str(error)) from error  # try again: something was accepted
+            raise end_of_wait(error) from error
         raise
     return retried
 

@@ -21,7 +21,8 @@ def ended(error: SisgateError, *accepted: str) -> SisgateError:
 
 def test_what_was_accepted_goes_on_whatever_goes_away() -> None:
     """The ledger here, or the service: a wait that ended, with the jobs to look at."""
-    for error in (DatabaseUnavailable("It is away."), ServiceUnavailable("It is away.")):
+    ledger = DatabaseUnavailable("It is away. Nothing was accepted.")
+    for error in (ledger, ServiceUnavailable("It is away.")):
         one, two = ended(error, "3f8a0000-1"), ended(error, "a", "b")
         assert (exit_code(one), exit_code(two)) == (75, 75)
         assert "It is away. Job 3f8a0000-1 was accepted and continues: see `" in one.message
