@@ -348,7 +348,7 @@ def test_a_wait_whose_service_goes_names_the_job_that_goes_on(
     """With the exit code of a wait that ended: 4 would say that nothing was accepted."""
 
     def stop() -> None:
-        poll_until(gateway.jobs.list, clock=SystemClock(), timeout_seconds=60)
+        poll_until(lambda: bool(gateway.jobs.list()), clock=SystemClock(), timeout_seconds=60)
         service.stop()
 
     stopping = threading.Thread(target=stop)
