@@ -12,7 +12,7 @@ from sisgate.credentials.vault import Vault
 from sisgate.errors import SisgateError
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis import fleet, providers, servers
-from sisgate.gateway.diagnosis.result import DiagnosticResult
+from sisgate.gateway.diagnosis.result import DiagnosticResult, kept
 from sisgate.gateway.hold import Hold
 from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.requests import Requests
@@ -59,12 +59,12 @@ class Diagnosis:
             has_redis = has_redis or (result.subject == "redis" and result.grade != "fail")
         if has_redis:
             if has_ledger:
-                yield from fleet.processes(core)
+                yield from kept("processes", fleet.processes(core))
             yield from fleet.quarantine(core)
             yield from fleet.audit_heads(core)
         if has_ledger:
-            yield from fleet.failing_webhooks(core)
-            yield from fleet.failing_channels(core)
+            yield from kept("webhooks", fleet.failing_webhooks(core))
+            yield from kept("alert channels", fleet.failing_channels(core))
         vault, result = servers.master_key(core, has_ledger=has_ledger)
         yield result
         if vault is None or not has_ledger:

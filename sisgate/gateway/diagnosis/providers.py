@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from sisgate.domain.alert_states import LIVE_ALERT_STATES
-from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, SisgateError
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.availability import holds_of
 from sisgate.gateway.core import Core
-from sisgate.gateway.diagnosis.result import DiagnosticResult
+from sisgate.gateway.diagnosis.result import DiagnosticResult, kept
 from sisgate.gateway.hold import Hold
 from sisgate.ledger import alerts, datasets
 from sisgate.redis.queues import queue_depths
@@ -42,13 +42,7 @@ def ask_each(
     def ask(config: ProviderConfig) -> list[DiagnosticResult] | None:
         if core.clock.monotonic() >= ends_at:
             return None
-        results: list[DiagnosticResult] = []
-        try:
-            for result in check(config, holds.get(config.name)):
-                results.append(result)  # noqa: PERF402 - those before an error are kept
-        except SisgateError as error:
-            results.append(DiagnosticResult(config.name, "fail", error.message))
-        return results
+        return list(kept(config.name, check(config, holds.get(config.name))))
 
     left = 0
     pool = ThreadPoolExecutor(THREADS, "sisgate-doctor")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from sisgate.errors import SisgateError
 
 Grade = Literal["ok", "warn", "fail"]
 
@@ -16,3 +19,11 @@ class DiagnosticResult:
     grade: Grade
     what: str
     remedy: str | None = None
+
+
+def kept(subject: str, results: Iterable[DiagnosticResult]) -> Iterator[DiagnosticResult]:
+    """Yield results, and if an error ends them, that as the last one."""
+    try:
+        yield from results
+    except SisgateError as error:
+        yield DiagnosticResult(subject, "fail", error.message)

@@ -50,6 +50,9 @@ def test_an_outage_is_told_of_the_endpoint_and_not_of_the_key(
     assert "keys stage" not in (key.remedy or "")
 
 
+AWAY = "The database cannot be reached."
+
+
 def asked(gateway: Gateway, check: Check, clock: ManualClock | None = None) -> list[str]:
     """Ask all providers; return the subjects of the results."""
     context = Context(gateway.settings, clock=clock, database=gateway.context.database)
@@ -104,18 +107,21 @@ def test_a_ledger_that_goes_away_in_between_takes_no_results_with_it(
     """Each provider says what became of it, with what was found before."""
 
     def away(*_: object, **__: object) -> object:
-        raise DatabaseUnavailable("The database cannot be reached.")
+        raise DatabaseUnavailable(AWAY)
 
     def check(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:
         yield from well(config, hold)
         away()
 
     monkeypatch.setattr(alerts, "find", away)
+    monkeypatch.setattr(alerts, "waiting_by_channel", away)
+    monkeypatch.setattr("sisgate.ledger.webhooks.of_app", away)
+    every = list(gateway.diagnosis.run())
+    gone = {"webhooks", "alert channels"}
+    assert {each.subject for each in every if each.what == AWAY} == gone
     configs = list(gateway.settings.providers.values())
     found = list(ask_each(Core(gateway.context), configs, check))
     assert [(each.subject, each.grade) for each in found] == [
         (config.name, grade) for config in configs for grade in ("ok", "fail")
     ]
-    assert {each.what for each in found if each.grade == "fail"} == {
-        "The database cannot be reached."
-    }
+    assert {each.what for each in found if each.grade == "fail"} == {AWAY}
