@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sisgate.clock import SystemClock, poll_until
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from testbed.web_service import WebService
 
@@ -83,7 +84,13 @@ def test_the_log_has_the_pattern_of_a_path_also_of_what_was_refused(
     caplog.set_level("INFO")
     for path in (f"/v1/jobs/{SECRET}", "/v1/jobs", "/v1/nothing/more"):
         assert service.ask("GET", path).status_code == 401
-    lines = [e.getMessage() for e in caplog.records if "request_answered" in e.getMessage()]
+
+    def answered() -> list[str]:
+        return [e.getMessage() for e in caplog.records if "request_answered" in e.getMessage()]
+
+    # A line is written after its answer.
+    poll_until(lambda: len(answered()) == 3, clock=SystemClock(), timeout_seconds=30)
+    lines = answered()
     routes = [found[1] for line in lines for found in re.finditer("route'?[=:] ?'([^']*)'", line)]
     assert routes == ["/v1/jobs/{job_id}", "/v1/jobs", "/v1"]
     assert SECRET not in " ".join(lines)
