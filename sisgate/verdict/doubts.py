@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sisgate.liveness.obstacles import listed
 from sisgate.verdict.facts import FleetFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, Trouble
-from sisgate.verdict.outages import OTHERS
+from sisgate.verdict.outages import ANSWERS, OTHERS
 
 CHECK_WAY_OUT = "Check the workers' way out (DNS, firewall, proxy)."
 
@@ -18,12 +18,15 @@ def doubt(finding: Finding) -> Finding | None:
     if finding.certainty > Certainty.POSSIBLE or finding.cause != Trouble.PROVIDER_UNREACHABLE:
         return None
     why = "" if finding.evidence[OTHERS] else " (no other host has answered since)"
+    what = f"our own network does not let us out{why}"
+    if finding.evidence[ANSWERS]:
+        what = "our own network did not let them out"
     return Finding(
         Trouble.NETWORK_DOWN,
         Party("fleet"),
         finding.severity,
         Certainty.POSSIBLE,
-        f"our own network does not let us out{why}",
+        what,
         CHECK_WAY_OUT,
         finding.evidence,
         finding.provider,
@@ -77,6 +80,7 @@ def together(found: Sequence[Finding], fleet: FleetFacts) -> list[Finding]:
         if each.cause == Trouble.PROVIDER_UNREACHABLE
         and each.certainty is Certainty.POSSIBLE
         and not each.evidence[OTHERS]
+        and not each.evidence[ANSWERS]
     ]
     if len({each.provider for each in several}) < 2:
         return list(found)

@@ -45,11 +45,11 @@ class FailedCalls:
     ) -> FailedCalls:
         """Return them with the errors that the provider, or the way to it, is to blame for.
 
-        Of calls that were tried so long ago that no recent one failed, those errors tell.
+        Where no call was tried lately, those errors tell.
         """
         errors = [each for each in current_errors(facts) if _is_theirs(each)]
         links: Counter[Link] = Counter(each.link for each in calls if each.link is not Link.ANSWER)
-        if part is None and not any(each.failed for each in calls):
+        if part is None and not calls:
             links.update(each.link for each in errors if each.link is not Link.ANSWER)
         return cls(calls, links, errors, shut, part)
 
@@ -68,6 +68,14 @@ class FailedCalls:
         """Whether most of those without a whole answer had begun to get one."""
         unanswered = [each for each in self.errors if each.status is None]
         return sum(each.broke_off for each in unanswered) > len(unanswered) / 2
+
+    @property
+    def last_failed(self) -> RecentCall | None:
+        """The newest that failed, if what failed has answered another since."""
+        shut = {each.endpoint for each in self.shut}
+        newest = next((n for n, each in enumerate(self.calls) if each.failed), 0)
+        since = (each for each in self.calls[:newest] if not shut or each.endpoint in shut)
+        return self.calls[newest] if any(each.status is not None for each in since) else None
 
     @property
     def count(self) -> int:

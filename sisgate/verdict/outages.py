@@ -25,6 +25,9 @@ PARTLY = 0.2
 OTHERS = "other_hosts_that_answer"
 """Evidence: how many hosts have answered since that of the provider gives no answer."""
 
+ANSWERS = "answers_since"
+"""Evidence: whether the provider has answered since the last call that failed."""
+
 THEIR_CERTIFICATE = frozenset({"expired", "wrong_name", "revoked"})
 """Faults of a certificate that only whoever runs the server can mend."""
 
@@ -93,31 +96,10 @@ def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: FailedCalls) -> 
     ask = f"Ask the operator of {facts.name}. What waits goes on by itself once it answers."
     reached = failed.answered + failed.silent
     link, broken = max(failed.links.items(), key=lambda each: each[1], default=(Link.ANSWER, 0))
-    if link is Link.PROXY and not failed.answered:
-        return _Explanation(
-            Trouble.NETWORK_DOWN,
-            Party("fleet"),
-            Certainty.CERTAIN,
-            f"our own proxy does not let calls through to {name}: {_told(failed, link)}",
-            "Check `proxy` of the provider, or HTTPS_PROXY, and the proxy itself.",
-        )
-    if link is Link.TOKEN and broken >= reached:
-        return _Explanation(
-            Trouble.TOKENS_FAIL,
-            provider,
-            Certainty.CERTAIN,
-            f"{_told(failed, link)}, so no call can be made",
-            f"Ask the operator of {facts.name}; `sisgate doctor` tries it.",
-        )
-    if link is Link.CERTIFICATE and broken >= reached:
-        is_theirs = any(each.tls in THEIR_CERTIFICATE for each in failed.errors)
-        return _Explanation(
-            Trouble.PROVIDER_UNREACHABLE,
-            provider,
-            Certainty.CERTAIN if is_theirs else Certainty.LIKELY,
-            f"{name} cannot be reached: {_tls(failed)}",
-            ask if is_theirs else "`sisgate doctor` tries to connect, and says what is wrong.",
-        )
+    lately = _lately(fleet, failed)
+    way = _on_the_way(facts, failed, name, link, lately, is_most=broken >= reached)
+    if way is not None:
+        return way
     if failed.answered:
         statuses = Counter(each.status for each in failed.calls if each.failed and each.status)
         ((most, _),) = statuses.most_common(1)
@@ -136,18 +118,77 @@ def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: FailedCalls) -> 
     if failed.silent > broken and failed.broke_off:
         what = f"{name} fails{where(failed.part)}: its answers broke off to {_share(failed)}"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.CERTAIN, what, ask)
-    if failed.silent > broken and fleet.answering(facts.host):
+    # A part fails only while others work.
+    if failed.silent > broken and (failed.part or fleet.answering(facts.host)):
         what = f"{name} fails{where(failed.part)}: it gave no answer to {_share(failed)}"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.LIKELY, what, ask)
-    return _unreachable(facts, fleet, name, is_unnamed=link is Link.NAME and broken >= reached)
+    is_unnamed = link is Link.NAME and broken >= reached
+    return _unreachable(facts, fleet, name, lately, is_unnamed=is_unnamed)
+
+
+def _on_the_way(
+    facts: ProviderFacts,
+    failed: FailedCalls,
+    name: str,
+    link: Link,
+    lately: str | None,
+    *,
+    is_most: bool,
+) -> _Explanation | None:
+    """Return what is wrong with the proxy, the token or the certificate; None for none of them."""
+    provider, remedy = Party("provider", facts.name), f"Ask the operator of {facts.name}"
+    if link is Link.PROXY and not failed.answered:
+        what = f"does not let calls through to {name}: {_told(failed, link)}"
+        if lately:
+            what = f"did not let calls through to {name}: {lately}"
+        return _Explanation(
+            Trouble.NETWORK_DOWN,
+            Party("fleet"),
+            Certainty.CERTAIN,
+            f"our own proxy {what}",
+            "Check `proxy` of the provider, or HTTPS_PROXY, and the proxy itself.",
+        )
+    if link is Link.TOKEN and is_most:
+        what = f"{_told(failed, link)}, so no call can be made"
+        if lately:
+            what = f"{name} gave no token for {lately}"
+        return _Explanation(
+            Trouble.TOKENS_FAIL,
+            provider,
+            Certainty.CERTAIN,
+            what,
+            f"{remedy}; `sisgate doctor` tries it.",
+        )
+    if link is Link.CERTIFICATE and is_most:
+        is_theirs = any(each.tls in THEIR_CERTIFICATE for each in failed.errors)
+        what = f"could not be reached by {lately}" if lately else "cannot be reached"
+        return _Explanation(
+            Trouble.PROVIDER_UNREACHABLE,
+            provider,
+            Certainty.CERTAIN if is_theirs else Certainty.LIKELY,
+            f"{name} {what}: {_tls(failed)}",
+            f"{remedy}. What waits goes on by itself once it answers."
+            if is_theirs
+            else "`sisgate doctor` tries to connect, and says what is wrong.",
+        )
+    return None
+
+
+def _lately(fleet: FleetFacts, failed: FailedCalls) -> str | None:
+    """Return how many calls failed, until when, if one was answered since; None if none was."""
+    last = failed.last_failed
+    if last is None:
+        return None
+    when = local_time(fleet.at - timedelta(seconds=last.seconds_ago))
+    return f"{_share(failed)}, the last one at {when}"
 
 
 def _unreachable(
-    facts: ProviderFacts, fleet: FleetFacts, name: str, *, is_unnamed: bool
+    facts: ProviderFacts, fleet: FleetFacts, name: str, lately: str | None, *, is_unnamed: bool
 ) -> _Explanation:
     answering = fleet.answering(facts.host)
     # The host of this provider is one of those that give no answer.
-    if fleet.silent > 1 and not answering:
+    if fleet.silent > 1 and not answering and not lately:
         how = ": no address is found for its host name" if is_unnamed else ""
         return _Explanation(
             Trouble.NETWORK_DOWN,
@@ -158,11 +199,14 @@ def _unreachable(
         )
     others = f", while {answering} other host{'s answer' if answering > 1 else ' answers'}"
     how = f": no address is found for the host name {facts.host}" if is_unnamed else ""
+    what = f"{name} cannot be reached{others if answering else ''}{how}"
+    if lately:
+        what = f"{name} could not be reached by {lately}"
     return _Explanation(
         Trouble.PROVIDER_UNREACHABLE,
         Party("provider", facts.name),
         Certainty.LIKELY if answering else Certainty.POSSIBLE,
-        f"{name} cannot be reached{others if answering else ''}{how}",
+        what,
         f"`sisgate doctor` tries to connect. If other hosts can be reached from here, "
         f"{'check the URL, and ' if is_unnamed else ''}ask the operator of {facts.name}; else "
         "check our own network.",
@@ -201,6 +245,7 @@ def _evidence(facts: ProviderFacts, fleet: FleetFacts, failed: FailedCalls) -> d
         ),
         "breakers": {short_name(each.endpoint): each.state.value for each in failed.shut},
         OTHERS: fleet.answering(facts.host),
+        ANSWERS: failed.last_failed is not None,
         "waiting": facts.waiting,
         "last_failure": next((e.message for e in current_errors(facts) if e.message), None),
     }  # fmt: skip

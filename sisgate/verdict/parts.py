@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from sisgate.breakers.spec import State
+from sisgate.domain.links import Link
 from sisgate.domain.response_class import ResponseClass, of_status
 from sisgate.routing.endpoints import short_name
 from sisgate.verdict.facts import ProviderFacts, RecentCall
@@ -30,20 +32,26 @@ MOST = 0.5
 
 def newest(facts: ProviderFacts) -> Sequence[RecentCall]:
     """Return the newest calls since the provider recovered, newest first; all if it has not."""
-    return since_recovery(facts.recent)
+    return since_recovery(facts.recent, closed_seconds=_closed_seconds(facts))
 
 
-def since_recovery(recent: Sequence[RecentCall]) -> Sequence[RecentCall]:
+def since_recovery(
+    recent: Sequence[RecentCall], closed_seconds: float | None = None
+) -> Sequence[RecentCall]:
     """Return the newest of some calls since they were answered as asked; all if they are not yet.
 
     A provider that fails one call of four gives three good answers in a row often enough, so the
-    streak that counts is the longer the fewer failed before it. What was refused says nothing.
+    streak that counts is the longer the fewer failed before it. Good answers before the first
+    failure say nothing of how it failed, and what was refused says nothing at all. A breaker that
+    closed `closed_seconds` ago has tried the provider: no failure since then is a streak, too.
     """
     calls = recent[:NEWEST]
     judged = [each for each in calls if of_status(each.status) is not ResponseClass.REFUSED]
     streak = next((n for n, each in enumerate(judged) if not each.succeeded), len(judged))
-    before = judged[streak:]
-    if not before or streak < RECOVERED:
+    before = list(judged[streak:])
+    while before and before[-1].succeeded:
+        before.pop()
+    if not before or streak < (1 if _is_older(before[0], closed_seconds) else RECOVERED):
         return calls
     good = sum(1 for each in before if each.succeeded) / len(before)
     if good**streak > CHANCE:
@@ -52,15 +60,31 @@ def since_recovery(recent: Sequence[RecentCall]) -> Sequence[RecentCall]:
     return calls[:bad]
 
 
+def _closed_seconds(facts: ProviderFacts) -> float | None:
+    """Return how long ago the last breaker closed again; None if one is open, or none ever was."""
+    if any(each.state is not State.CLOSED for each in facts.breakers):
+        return None
+    closed = [e.closed_seconds for e in facts.breakers if e.closed_seconds is not None]
+    return min(closed, default=None)
+
+
+def _is_older(call: RecentCall, seconds: float | None) -> bool:
+    return seconds is not None and call.seconds_ago > seconds
+
+
 def failing_parts(facts: ProviderFacts) -> dict[str, Sequence[RecentCall]]:
-    """Return the newest calls of the parts that fail while others work; empty if all are alike."""
+    """Return the newest calls of the parts that fail while others work; empty if all are alike.
+
+    What broke off on the way to the provider says nothing of a part.
+    """
     failing: dict[str, Sequence[RecentCall]] = {}
     works = False
     for part in dict.fromkeys(each.part for each in facts.recent):
         calls = since_recovery([each for each in facts.recent if each.part == part])
         failed = sum(1 for each in calls if each.failed)
+        is_sent = any(each.failed and each.link is Link.ANSWER for each in calls)
         is_all = failed == len(calls) >= FEWEST_ALIKE
-        if is_all or (failed >= FEWEST and failed >= MOST * len(calls)):
+        if is_sent and (is_all or (failed >= FEWEST and failed >= MOST * len(calls))):
             failing[part] = calls
         works = works or (failed == 0 and sum(1 for e in calls if e.succeeded) >= FEWEST)
     return failing if works and "" not in failing else {}
