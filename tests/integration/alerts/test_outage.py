@@ -71,10 +71,10 @@ def judge(scene: Scene) -> None:
     scene.runtime.alert_deliveries.join(30)
 
 
-def until(scene: Scene, holds: Callable[[list[AlertStatus]], bool]) -> int:
+def until(scene: Scene, holds: Callable[[list[AlertStatus]], bool], calls: int = 4) -> int:
     """Let intervals pass until something holds of what fires; return how many it took."""
     for number in range(1, 10):
-        if holds(pass_interval(scene)):
+        if holds(pass_interval(scene, calls)):
             return number
     raise AssertionError(scene.gateway.alerts.list())
 
@@ -125,6 +125,25 @@ def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
     assert len(waiting) == 2
     assert "TEST_PAGER_URL" in str(waiting[0].error)
     assert acts == ["alerts:alert:fire", "alerts:alert:resolve"]
+
+
+def test_an_outage_that_is_over_is_not_told_as_one(scene: Scene) -> None:
+    """After many good calls and few since: its breaker has closed again."""
+    for _ in range(4):
+        pass_interval(scene)
+    district = scene.districts["lincoln"]
+    good, district.answer = district.answer, answers(500)
+    scene.load("lincoln", 5)
+    scene.work("lincoln")
+    firing = [each for _ in range(2) for each in pass_interval(scene, 0)]
+    assert {each.rule for each in firing} == {"provider"}
+    district.answer = good
+    scene.clock.advance(60)
+    for _ in range(4):
+        scene.work("lincoln")
+        scene.clock.advance(2)
+    assert until(scene, lambda firing: not firing, calls=0) <= 2
+    assert scene.gateway.why("lincoln").standing == "well"
 
 
 def test_a_channel_that_cannot_deliver_is_told_everywhere(scene: Scene, receiver: Chat) -> None:

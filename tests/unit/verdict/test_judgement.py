@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -279,6 +281,54 @@ def test_what_has_recovered_is_forgotten() -> None:
     still = judge_provider(ProviderFacts("clark", recent=[*good[:2], *failed]), FLEET)
     assert still.culprit is not None
     assert still.culprit.cause == "provider_down"
+
+
+def called(pattern: str, every: float = 5.0) -> list[RecentCall]:
+    """Return calls, newest first: `+` was answered, `-` got no connection."""
+    return [
+        RecentCall("portal", 200, every * age)
+        if each == "+"
+        else RecentCall("portal", None, every * age, link=Link.CONNECTION)
+        for age, each in enumerate(pattern, start=1)
+    ]
+
+
+def closed(seconds: float) -> BreakerView:
+    """Return a breaker that closed so long ago."""
+    return BreakerView(
+        "https://a.test", State.CLOSED, 0.0, 2, 0, 1, 2, 0, 0, False, None, None, seconds
+    )
+
+
+@pytest.mark.parametrize("pattern", ["++-----+++++++++++++", "+-----"])
+def test_an_outage_is_over_once_its_breaker_has_closed(pattern: str) -> None:
+    """However few calls were answered since, and what the calls met that still wait."""
+    met = [MetError("provider_unavailable", "No connection.", link=Link.CONNECTION)]
+    facts = ProviderFacts(
+        "clark", host="a", recent=called(pattern), met=met, breakers=[closed(4.0)]
+    )
+    assert judge_provider(facts, FLEET).standing == "well"
+    fails = replace(facts, breakers=[replace(closed(0.0), state=State.OPEN, closed_seconds=None)])
+    assert judge_provider(fails, FLEET).standing == "stopped"
+
+
+def test_good_answers_before_an_outage_do_not_prolong_it() -> None:
+    """Three since are enough, where no breaker has opened."""
+    facts = ProviderFacts("clark", host="a", recent=called("+++----+++++++++++++"))
+    assert judge_provider(facts, FLEET).standing == "well"
+
+
+@pytest.mark.parametrize("pattern", ["+--+--+--+--+--+--+", "++-++-++-++-++-++-"])
+def test_a_provider_that_answers_now_and_then_is_told_of(pattern: str) -> None:
+    """Also after its breaker has closed, and in the past: its newest call was answered."""
+    facts = ProviderFacts("clark", host="a", recent=called(pattern), breakers=[closed(4.0)])
+    verdict = judge_provider(facts, FLEET)
+    causes = [each.cause for each in verdict.findings]
+    assert causes == ["provider_unreachable", "network_down"]
+    failed, among = pattern.count("-"), len(pattern)
+    assert f"clark could not be reached by {failed} of the last {among} calls" in verdict.summary
+    assert "cannot" not in verdict.summary
+    assert "does not" not in verdict.summary
 
 
 def test_one_of_many_providers_does_not_stop_the_fleet() -> None:
