@@ -44,7 +44,7 @@ def _moment(text: str) -> datetime:
 
 
 _STATUS = tuple(field.name for field in fields(JobStatus))
-_TIMES = ("accepted_at", "started_at", "ended_at", "expires_at")
+_TIMES = ("accepted_at", "started_at", "ended_at", "expires_at", "settled_at")
 
 
 def status_of(document: Json) -> JobStatus:

@@ -25,7 +25,7 @@ QUALIFIERS: Mapping[str, str] = {
     "error": "the code of its error",
     "since": "accepted since: 30m, 2h, 1d, or a time",
     "until": "accepted before: the same",
-    "is": "dead: given up and not retried; or unretried",
+    "is": "dead: given up and not retried; unretried; or unapproved: held, and still waiting",
 }
 """What can stand before the colon, and what behind it."""
 
@@ -35,7 +35,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "priority": tuple(each.word for each in Priority),
     "since": ("30m", "1h", "6h", "1d", "7d"),
     "until": ("30m", "1h", "6h", "1d", "7d"),
-    "is": ("dead", "unretried"),
+    "is": ("dead", "unretried", "unapproved"),
 }
 """What screens and shells suggest behind the colon; others depend on the configuration."""
 
@@ -47,6 +47,7 @@ class JobFilter:
     """Conditions that all hold; None and empty mean any. Times are aware.
 
     `beginning` is that of the id. `dead`: given up and not retried; `unretried`: just the latter.
+    `unapproved`: a held sync whose deletions still wait for approval.
     """
 
     states: tuple[JobState, ...] = ()
@@ -61,6 +62,7 @@ class JobFilter:
     beginning: str | None = None
     dead: bool = False
     unretried: bool = False
+    unapproved: bool = False
 
     @classmethod
     def parse(cls, text: str, now: datetime) -> JobFilter:

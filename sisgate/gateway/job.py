@@ -14,7 +14,7 @@ from sisgate.domain.states import JobState
 from sisgate.errors import UnknownJob, UsageError
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_status import JobStatus
-from sisgate.ledger import jobs
+from sisgate.ledger import deletions, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.job_calls import counts_by_state
@@ -71,23 +71,40 @@ def visible_status(core: Core, job_id: str) -> JobStatus:
 def read_status(session: Session, job_id: str) -> JobStatus:
     """Return the status of a job; `UnknownJob` if there is none."""
     job = jobs.get(session, job_id)
-    return status_of(job, counts_by_state(session, [job_id]).get(job_id, {}))
+    counts = counts_by_state(session, [job_id]).get(job_id, {})
+    return status_of(job, counts, deletions.settled(session, *_held([job])).get(job_id))
 
 
 def read_statuses(session: Session, job_ids: Sequence[str]) -> list[JobStatus]:
-    """Return the statuses of jobs in the order of their ids, with two statements."""
+    """Return the statuses of jobs in the order of their ids, with few statements."""
     rows = of_ids(session, job_ids)
     counts = counts_by_state(session, job_ids)
-    return [status_of(rows[each], counts.get(each, {})) for each in job_ids if each in rows]
+    return statuses_of(session, [rows[each] for each in job_ids if each in rows], counts)
 
 
-def status_of(job: tables.Job, calls: Mapping[str, int]) -> JobStatus:
-    """Return the status from a job's row and its calls by state."""
+def statuses_of(
+    session: Session, rows: Sequence[tables.Job], counts: Mapping[str, Mapping[str, int]]
+) -> list[JobStatus]:
+    """Return the statuses of jobs from their rows, and their calls by state where these count."""
+    known = deletions.settled(session, *_held(rows))
+    return [status_of(row, counts.get(row.id, {}), known.get(row.id)) for row in rows]
+
+
+def _held(rows: Sequence[tables.Job]) -> list[str]:
+    return [row.id for row in rows if row.state == JobState.HELD]
+
+
+def status_of(
+    job: tables.Job, calls: Mapping[str, int], settled: deletions.Settled | None = None
+) -> JobStatus:
+    """Return the status from a job's row, its calls by state, and what settled it if held."""
     own: dict[str, Any] = {
         "state": JobState(job.state),
         "priority": Priority(job.priority),
         "calls": calls,
         "trace": trace_id_of(job.traceparent),
+        "settled_by": settled.by if settled is not None else None,
+        "settled_at": settled.at if settled is not None else None,
     }
     same = [field.name for field in fields(JobStatus) if field.name not in own]
     return JobStatus(**own, **{name: getattr(job, name) for name in same})

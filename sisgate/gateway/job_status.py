@@ -22,6 +22,8 @@ class JobStatus:
     the whole dataset; `note` says why not, or holds other remarks. `error` has `code`, `message`
     and ids. `dead`: sisgate gave it up. `retried_as` is the id of the job that retries it. `shared`
     counts the further requests that a request's call answered. `trace` is the id of its trace.
+    `settled_by` is the later sync that decided on the deletions of a held one, and `settled_at`
+    when that ended; None while they wait for approval.
     """
 
     id: str
@@ -50,6 +52,8 @@ class JobStatus:
     calls: Mapping[str, int]
     shared: int = 0
     trace: str | None = None
+    settled_by: str | None = None
+    settled_at: datetime | None = None
 
     @property
     def is_final(self) -> bool:

@@ -27,6 +27,7 @@ from sisgate.gateway.job import (
     places_of,
     read_statuses,
     status_of,
+    statuses_of,
     visible_status,
 )
 from sisgate.gateway.job_actions import JobActions
@@ -116,7 +117,8 @@ class Jobs:
             app=own or app, places=places_of(principal),
             after=read_cursor(after) if after is not None else None, limit=limit,
         )  # fmt: skip
-        return [status_of(job, {}) for job in rows]
+        with self._core.database.read() as session:
+            return statuses_of(session, rows, {})
 
     def search(
         self, query: str = "", *, after: str | None = None, limit: int = 50
@@ -133,7 +135,7 @@ class Jobs:
                 session, wanted, app=own_app(principal), places=places_of(principal),
                 after=read_cursor(after) if after is not None else None, limit=limit,
             )  # fmt: skip
-            return [status_of(row, {}) for row in rows]
+            return statuses_of(session, rows, {})
 
     def of_call(self, call_id: int) -> str:
         """Return the id of the visible job that a call is of; `UnknownJob` if there is none."""

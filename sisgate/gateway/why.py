@@ -135,6 +135,9 @@ class Verdicts:
             tried=status.calls_made > 0,
             incomplete=status.state is JobState.DONE and status.complete is False,
             cancelled=_canceller(session, status) if status.state is JobState.CANCELLED else None,
+            settled_by=(status.settled_by, status.settled_at)
+            if status.settled_by and status.settled_at
+            else None,
             running=status.calls.get(CallState.RUNNING, 0),
             lost=lost_among(read_liveness(self._core.context, [status.provider]), running, now)
             if running

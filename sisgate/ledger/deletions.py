@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -69,20 +69,45 @@ class Doomed:
         return self.marked + self.absent
 
 
+class Settled(NamedTuple):
+    """The sync that has settled a held one, and when it ended."""
+
+    by: str
+    at: datetime
+
+
 def waits_for_approval() -> ColumnElement[bool]:
-    """Return the condition of held syncs that no later one of the dataset has settled.
+    """Return the condition of held syncs that no later one of the dataset has settled."""
+    later = aliased(Job)
+    return and_(job_ended_as(JobState.HELD), ~exists().where(_settles(later)))
+
+
+def settled(session: Session, *held_ids: str) -> dict[str, Settled]:
+    """Return what has settled held syncs first, by the id of each that does not wait any more."""
+    if not held_ids:
+        return {}
+    later, first = aliased(Job), aliased(Job)
+    by = select(later.id).where(_settles(later)).order_by(later.ended_at).limit(1)
+    query = (
+        select(Job.id, first.id, first.ended_at)
+        .join(first, first.id == by.correlate(Job).scalar_subquery())
+        .where(Job.id.in_(held_ids), is_still(Job.state, JobState.HELD))
+    )
+    return {job_id: Settled(*found) for job_id, *found in session.execute(query)}
+
+
+def _settles(later: type[Job]) -> ColumnElement[bool]:
+    """Return the condition that a later sync has decided on the deletions of a held one.
 
     What an incremental sync has read says nothing of what a full one found absent.
     """
-    later = aliased(Job)
-    settled = exists().where(
+    return and_(
         later.provider == Job.provider,
         later.resource == Job.resource,
         later.ended_at > Job.ended_at,
         is_still(later.state, JobState.DONE, JobState.HELD),
         or_(later.mode == "full", later.mode == Job.mode),
     )
-    return and_(job_ended_as(JobState.HELD), ~settled)
 
 
 def mark(session: Session, job_id: str, ids: Sequence[str]) -> None:

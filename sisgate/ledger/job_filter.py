@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.states import LIVE_JOB_STATES, UNSUCCESSFUL_JOB_STATES
+from sisgate.ledger.deletions import waits_for_approval
 from sisgate.ledger.job_search import begins, whose
 from sisgate.ledger.schema import Job
 from sisgate.ledger.states import is_in, is_still
@@ -80,6 +81,8 @@ def _conditions(
         yield Job.dead  # as its index has it
     if wanted.dead or wanted.unretried:
         yield Job.retried_as.is_(None)
+    if wanted.unapproved:
+        yield waits_for_approval()
 
 
 def _of_states(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:

@@ -286,7 +286,7 @@ class JobFacts:
     0 for one that is due.
     `error` is what it ended with; `cancelled` is who cancelled it, None if nobody did;
     `tried` is whether any of its calls was ever sent, `incomplete` whether it is a sync that is
-    done and could not read all.
+    done and could not read all. `settled_by` is what has settled it since if it was held, and when.
     """
 
     id: str
@@ -302,6 +302,7 @@ class JobFacts:
     tried: bool = False
     incomplete: bool = False
     cancelled: ByHand | None = None
+    settled_by: tuple[str, datetime] | None = None
     running: int = 0
     lost: int = 0
     retry_in_seconds: float | None = None

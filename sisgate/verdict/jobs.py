@@ -128,6 +128,8 @@ def _turn(job: JobFacts, provider: ProviderFacts) -> Iterator[Finding]:
 
 def _ended(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> Iterator[Finding]:
     match job.state:
+        case JobState.HELD if job.settled_by:
+            return
         case JobState.HELD:
             ago = job.ended_seconds_ago or 0.0
             yield held(HeldSync(job.id, job.resource or "", job.note, ago), job.provider)

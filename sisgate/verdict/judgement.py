@@ -8,6 +8,7 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
+from sisgate.domain.moments import local_time
 from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.verdict import neglect
 from sisgate.verdict.congestion import congestion
@@ -41,7 +42,14 @@ def judge_provider(facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
 def judge_job(job: JobFacts, facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
     """Return the verdict on a job of a provider."""
     found = _ranked(of_job(job, facts, about(findings_of(facts, fleet), job.resource)))
-    figures = {"state": job.state.value, "app": job.app, "age_seconds": round(job.age_seconds)}
+    figures: dict[str, object] = {
+        "state": job.state.value,
+        "app": job.app,
+        "age_seconds": round(job.age_seconds),
+    }
+    if job.settled_by is not None:
+        by, at = job.settled_by
+        figures["settled"] = f"by a later sync (job {by[:8]}) at {local_time(at)}"
     return Verdict(f"job {job.id}", fleet.at, found, figures)
 
 

@@ -18,6 +18,7 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.job_queries import Filter, JobsOrFilter, is_filter, query_of
 from sisgate.cli.params import DryRun, OfProvider, OneJob, Reason, Yes
 from sisgate.cli.tables import Columns
+from sisgate.domain.moments import local_time
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
 
@@ -94,6 +95,8 @@ def _columns(jobs: Sequence[JobStatus], now: datetime) -> Columns:
     }
     if len({each.app for each in jobs}) > 1:
         columns = {**columns, "app": "app"}
+    if any(each.settled_by for each in jobs):
+        columns = {**columns, "settled by": lambda status: (status.settled_by or "")[:8] or None}
     return {**columns, "error": lambda status: (status.error or {}).get("message")}
 
 
@@ -178,6 +181,12 @@ def _dead(status: JobStatus) -> str | None:
     return f"given up; retry with `sisgate jobs retry {status.id[:8]}`"
 
 
+def _settled(status: JobStatus) -> str | None:
+    if status.settled_by is None:
+        return None
+    return f"by a later sync (job {status.settled_by[:8]}) at {local_time(status.settled_at)}"
+
+
 def _target(target: RequestTarget | None) -> str | None:
     if target is None:
         return None
@@ -211,6 +220,7 @@ def _details(
         ("records", f"{number(status.rows_seen)} rows read, {_changed(status)}"),
         ("complete", status.complete),
         ("note", status.note),
+        ("settled", _settled(status)),
         ("trace", status.trace),
         ("dead letter", _dead(status)),
         ("retried as", status.retried_as),

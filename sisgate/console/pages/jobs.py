@@ -30,7 +30,7 @@ MOST_SHOWN = 100_000
 
 CHIPS = (
     ("All", ""), ("Live", "state:accepted state:running"), ("Failed", "state:failed"),
-    ("Given up", "is:dead"), ("Held", "state:held"), ("Expired", "state:expired"),
+    ("Given up", "is:dead"), ("Held", "is:unapproved"), ("Expired", "state:expired"),
     ("Unknown outcome", "state:unknown"), ("Last hour", "since:1h"),
 )  # fmt: skip
 """Filters that are one click away."""

@@ -69,6 +69,10 @@ class JobDocument(Document):
     calls: dict[str, int]
     shared: Annotated[int, Field(description="Further requests that its call answered.")]
     trace: Annotated[str | None, Field(description="The id of the trace that it belongs to.")]
+    settled_by: Annotated[
+        str | None, Field(description="The later sync that decided on a held one's deletions.")
+    ]
+    settled_at: Moment | None
     progress: Annotated[float, Field(description="The share of its planned calls that ended.")]
     is_final: Annotated[bool, Field(description="Whether it has ended.")]
 

@@ -142,15 +142,26 @@ def test_held_syncs_are_those_that_no_later_sync_has_settled(gateway: Gateway) -
     def held() -> tuple[list[str], list[str]]:
         with database.read() as session:
             causes = [job.id for job in recent_work.held_syncs(session, ["open"])]
-        return [job.id for job in gateway.jobs.held()], causes
+        waiting = gateway.jobs.held()
+        assert gateway.jobs.search("is:unapproved") == waiting
+        return [job.id for job in waiting], causes
 
     full = ends("full", JobState.HELD, 1)
     ends("incremental", JobState.DONE, 2)
     assert held() == ([full], [full])
+    assert "--allow-deletes" in gateway.why(full).findings[0].remedy
     again = ends("full", JobState.HELD, 3)
     assert held() == ([again], [again])
-    ends("full", JobState.DONE, 4)
+    done = ends("full", JobState.DONE, 4)
     assert held() == ([], [])
+    ends("full", JobState.DONE, 5)
+    found = {job.id: job for job in gateway.jobs.search("state:held")}
+    assert {job_id: job.settled_by for job_id, job in found.items()} == {full: again, again: done}
+    assert found[again] == gateway.jobs.list(states="held")[0]
+    assert gateway.jobs.status(again).settled_at == now + timedelta(minutes=4)
+    verdict = gateway.why(again)
+    assert verdict.standing == "well"
+    assert f"by a later sync (job {done[:8]}) at " in verdict.figures["settled"]
 
 
 def test_the_timeline_begins_with_the_acceptance_and_ends_with_the_end(gateway: Gateway) -> None:

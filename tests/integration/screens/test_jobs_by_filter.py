@@ -163,7 +163,7 @@ def test_shells_complete_qualifiers_and_values() -> None:
     context: Any = None
     assert complete_filter(context, "sta") == ["state:"]
     assert complete_filter(context, "state:f") == ["state:failed"]
-    assert complete_filter(context, "is:") == ["is:dead", "is:unretried"]
+    assert complete_filter(context, "is:") == ["is:dead", "is:unretried", "is:unapproved"]
     assert complete_filter(context, "app:x") == []
 
 
