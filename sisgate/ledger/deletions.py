@@ -70,10 +70,10 @@ class Doomed:
 
 
 class Settled(NamedTuple):
-    """The sync that has settled a held one, and when it ended."""
+    """The sync that has settled a held one, and when that ended."""
 
     by: str
-    at: datetime
+    at: datetime | None
 
 
 def waits_for_approval() -> ColumnElement[bool]:
@@ -86,14 +86,14 @@ def settled(session: Session, *held_ids: str) -> dict[str, Settled]:
     """Return what has settled held syncs first, by the id of each that does not wait any more."""
     if not held_ids:
         return {}
-    later, first = aliased(Job), aliased(Job)
-    by = select(later.id).where(_settles(later)).order_by(later.ended_at).limit(1)
-    query = (
-        select(Job.id, first.id, first.ended_at)
-        .join(first, first.id == by.correlate(Job).scalar_subquery())
-        .where(Job.id.in_(held_ids), is_still(Job.state, JobState.HELD))
-    )
-    return {job_id: Settled(*found) for job_id, *found in session.execute(query)}
+    later = aliased(Job)
+    first = select(later.id).where(_settles(later)).order_by(later.ended_at).limit(1)
+    by = first.correlate(Job).scalar_subquery()
+    query = select(Job.id, by).where(Job.id.in_(held_ids), is_still(Job.state, JobState.HELD))
+    found = {job_id: by_id for job_id, by_id in session.execute(query) if by_id is not None}
+    ends = select(Job.id, Job.ended_at).where(Job.id.in_(set(found.values())))
+    ended = {job_id: at for job_id, at in session.execute(ends)} if found else {}
+    return {job_id: Settled(by_id, ended.get(by_id)) for job_id, by_id in found.items()}
 
 
 def _settles(later: type[Job]) -> ColumnElement[bool]:
