@@ -92,7 +92,7 @@ def settled(session: Session, *held_ids: str) -> dict[str, Settled]:
     query = select(Job.id, by).where(Job.id.in_(held_ids), is_still(Job.state, JobState.HELD))
     found = {job_id: by_id for job_id, by_id in session.execute(query) if by_id is not None}
     ends = select(Job.id, Job.ended_at).where(Job.id.in_(set(found.values())))
-    ended = {job_id: at for job_id, at in session.execute(ends)} if found else {}
+    ended = {row.id: row.ended_at for row in session.execute(ends)} if found else {}
     return {job_id: Settled(by_id, ended.get(by_id)) for job_id, by_id in found.items()}
 
 

@@ -45,12 +45,14 @@ class FailedCalls:
     ) -> FailedCalls:
         """Return them with the errors that the provider, or the way to it, is to blame for.
 
-        Where no call was tried lately, those errors tell.
+        Where no call was tried lately, those errors tell; where none failed, those that leave no
+        try: the token endpoint asked to wait.
         """
         errors = [each for each in current_errors(facts) if _is_theirs(each)]
         links: Counter[Link] = Counter(each.link for each in calls if each.link is not Link.ANSWER)
-        if part is None and not calls:
-            links.update(each.link for each in errors if each.link is not Link.ANSWER)
+        if part is None and not any(each.failed for each in calls):
+            untried = [each for each in errors if not calls or each.code == "throttled"]
+            links.update(each.link for each in untried if each.link is not Link.ANSWER)
         return cls(calls, links, errors, shut, part)
 
     @property
