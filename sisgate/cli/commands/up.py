@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +17,7 @@ from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import has_extra, require_extras
 
 if TYPE_CHECKING:
-    from sisgate.settings import Settings
+    from sisgate.settings import ProviderConfig, Settings
     from sisgate.stack.embedded_stack import EmbeddedStack
 
 app = Commands()
@@ -119,26 +119,34 @@ def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]
         ]
     if stack.made_master_key:
         rows.append(("key", f"created {settings.master_key_path}: keep a copy in a safe place"))
+    return [*rows, *next_steps(settings, stack.providers, sisgate, stack.has_key)]
+
+
+def next_steps(
+    settings: Settings,
+    providers: Mapping[str, ProviderConfig],
+    sisgate: str,
+    has_key: Callable[[str], bool],
+) -> list[tuple[str, str]]:
+    """Return commands that come next, by what they are for."""
+    token = []
     if settings.access == "tokens":
         made = f"{sisgate} tokens add NAME --role admin"
-        rows.append(("token", f'export SISGATE_TOKEN=…   # access is "tokens"; {made} makes one'))
-    return [*rows, *_next_steps(settings, stack, sisgate)]
-
-
-def _next_steps(settings: Settings, stack: EmbeddedStack, sisgate: str) -> list[tuple[str, str]]:
-    providers = stack.providers
+        token = [("token", f'export SISGATE_TOKEN=…   # access is "tokens"; {made} makes one')]
     if not providers:
         file = settings.config_file
         apply = "saving it applies it" if file else f"then {sisgate} config apply sisgate.toml"
         return [
+            *token,
             ("next", "no provider is configured yet"),
             ("add", f"{sisgate} providers add lincoln kind=powerschool url=URL limit=1000/h"),
             ("or", f"write {file or 'sisgate.toml'} as in {sample_file()}; {apply}"),
             ("", "No SIS to connect to? Try `sisgate demo` or `sisgate sandbox`."),
         ]
     name, config = next(iter(providers.items()))
-    needs_key = config.auth_method != "none" and not stack.has_key(name)
+    needs_key = config.auth_method != "none" and not has_key(name)
     return [
+        *token,
         *([("keys", f"{sisgate} keys add {name}")] if needs_key else []),
         ("enqueue", f"{sisgate} sync {name} students --wait"),
         ("env", f"{sisgate} env   # environment for other apps on this machine"),
