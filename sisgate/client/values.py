@@ -51,7 +51,7 @@ def status_of(document: Json) -> JobStatus:
     """Return the status of a job."""
     whole = completed(JobStatus, document)
     values = {name: whole[name] for name in _STATUS if name in whole}
-    values |= {name: moment(whole[name]) for name in _TIMES}
+    values |= {name: moment(whole[name]) for name in _TIMES if name in whole}
     values["state"] = JobState(document["state"])
     values["priority"] = Priority.parse(document["priority"])
     return JobStatus(**values)
