@@ -29,7 +29,7 @@ def test_what_is_read_can_be_written_in_utf8(value: Any, escaped: bool) -> None:
 
 _WRITTEN = r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,2})?"
 _numbers = st.from_regex(_WRITTEN, fullmatch=True)
-_texts = st.text(st.characters(exclude_characters="\0"), max_size=6).map(
+_texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6).map(
     lambda each: json.dumps(each, ensure_ascii=False)
 )
 _json_texts = st.recursive(
