@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from sisgate import Gateway
 from sisgate.sandbox.process import SandboxProcess
@@ -37,6 +44,9 @@ CONSOLE_FOR_FLOWER = "https://console.example"
 """Where Flower believes the console to be; the console knows where Flower is."""
 
 Visit = Callable[..., Page]
+
+# Where the machine is busy, the console renews its pages less often than every few seconds.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="package")
