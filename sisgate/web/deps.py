@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request, Response
+from starlette.requests import ClientDisconnect
 
 from sisgate.domain.prefer import Preference, preference_of
 from sisgate.errors import UsageError
@@ -55,7 +56,11 @@ async def no_unread_body(request: Request) -> None:
     """Refuse a body where the operation takes none: a reason in it would be lost."""
     if request.scope["route"].body_field is not None or not request.url.path.startswith("/v1/"):
         return
-    if (await request.body()).strip() not in {b"", b"{}"}:
+    try:
+        body = await request.body()
+    except ClientDisconnect:
+        raise UsageError("The request broke off before its end.") from None
+    if body.strip() not in {b"", b"{}"}:
         hint = " A reason goes into the query: ?reason=…" if request.method == "DELETE" else ""
         raise UsageError(f"This operation takes no body.{hint}")
 
