@@ -222,6 +222,7 @@ def ground_of(postgres: PostgresServer, engine: str, queues: str = NAME) -> Iter
             "-l", "WARNING", "--without-mingle", "--without-gossip",
         )  # fmt: skip
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as where uvicorn binds it
         port, number = listening.getsockname()[1], listening.fileno()
         app = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "benchmarks.middleware_app:app", "--fd", str(number),
