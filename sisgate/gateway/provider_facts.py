@@ -30,8 +30,6 @@ from sisgate.verdict.facts import (
     RECENT_SECONDS,
     AppBacklog,
     ByHand,
-    FailedSync,
-    HeldSync,
     KeyStanding,
     MetError,
     ProviderFacts,
@@ -39,9 +37,13 @@ from sisgate.verdict.facts import (
     ServingWorker,
     TimedCall,
     Timing,
-    Unsettled,
 )
 from sisgate.verdict.slowness import may_be_slow
+from sisgate.verdict.unattended import (
+    FailedSync,
+    HeldSync,
+    Unsettled,
+)
 
 NameOf = Callable[[str], str]
 """Returns how an app is named for the caller, who may see only one."""

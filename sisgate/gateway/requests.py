@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from json import dumps
-from typing import Any, get_args
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy.orm import Session
@@ -14,11 +13,8 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action, Principal
 from sisgate.credentials.sealed import open_request, seal_request
 from sisgate.credentials.vault import Vault
-from sisgate.domain.choices import Method, OnUnavailable
-from sisgate.domain.headers import usable_headers
+from sisgate.domain.choices import OnUnavailable
 from sisgate.domain.states import JobKind, JobState
-from sisgate.domain.targets import stored_body, stored_query
-from sisgate.domain.validation import chosen, usable_path
 from sisgate.errors import (
     BrokerUnavailable,
     DatabaseUnavailable,
@@ -26,22 +22,21 @@ from sisgate.errors import (
     JobCancelled,
     JobExpired,
     JobFailed,
-    UsageError,
 )
 from sisgate.gateway.acceptance import Acceptance, Order, request_id_of
 from sisgate.gateway.answer import Answer
-from sisgate.gateway.availability import hold_of, on_unavailable_of
+from sisgate.gateway.availability import hold_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_handle import Job
 from sisgate.gateway.job_status import raise_unless_successful
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
+from sisgate.gateway.request_target import target_of, transformed
 from sisgate.gateway.sharing import Sharing, checked_max_age
 from sisgate.ledger import call_queue, call_statements, job_calls, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.acceptance import NewJob
-from sisgate.settings import ProviderConfig
 from sisgate.wakeups import Waiter
 
 
@@ -64,28 +59,6 @@ class Wanted:
         expires_at = now + timedelta(seconds=seconds)
         new = replace(self.new, id=str(uuid4()), expires_at=expires_at, shared_as=None)
         return replace(self, new=new, sharer=None)
-
-
-def target_of(request: NewRequest) -> tuple[dict[str, Any], OnUnavailable]:
-    """Return the checked target and `on_unavailable`; `UsageError` for invalid values."""
-    method, instead = request.method.upper(), on_unavailable_of(request.on_unavailable)
-    method = chosen("method", get_args(Method), method)
-    if instead == "stale" and method != "GET":
-        raise UsageError(f"on_unavailable='stale' is for GET only: a {method} has no old response.")
-    target: dict[str, Any] = {
-        "method": method,
-        "path": usable_path(request.path),
-        "query": stored_query(request.query),
-        "json": request.json,
-    }
-    if request.body is not None:
-        if request.json is not None:
-            raise UsageError("A request has json or a body, not both.")
-        target["body"] = stored_body(request.body)
-    if headers := usable_headers(request.headers):
-        target["headers"] = headers
-    _refuse_unless_json(target)
-    return target, instead
 
 
 class PendingRequest:
@@ -133,7 +106,7 @@ class Requests:
         config = self._core.provider(provider)
         principal = self._core.access.require(Action.REQUEST, provider)
         target, instead = target_of(request)
-        target = _transformed(config, request, target)
+        target = transformed(config, request, target)
         new = self._acceptance.new_job(
             JobKind.REQUEST, provider, request.priority, request.idempotency_key, request.timeout,
             request.job_id, self._core.app_of(principal, None),
@@ -314,17 +287,6 @@ class Requests:
             raise
 
 
-def _transformed(
-    config: ProviderConfig, request: NewRequest, target: dict[str, Any]
-) -> dict[str, Any]:
-    if not config.transforms and request.transform is None:
-        return target
-    from sisgate.transforms import apply_to_request, rule_of
-
-    rule = rule_of(config, target["method"], target["path"], request.transform)
-    return target if rule is None else apply_to_request(config, rule, target)
-
-
 def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the error of a job after withdrawing the calls that had not begun."""
     is_under_way = bool(job_calls.running(session, job.id))
@@ -341,13 +303,3 @@ def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None)
         "message": f"{job.provider} gave no answer in time. {fate} Use a longer timeout, or see "
         "`sisgate providers` for what holds it up.",
     }
-
-
-def _refuse_unless_json(target: Mapping[str, Any]) -> None:
-    try:
-        text = dumps(target, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"The request cannot be written as JSON: {error}.") from None
-    if "\\u0000" in text:
-        raise UsageError("The request holds a NUL character, which cannot be stored.")

@@ -10,7 +10,7 @@ from sisgate.access.policy import Action
 from sisgate.errors import UsageError
 from sisgate.gateway.core import Core
 from sisgate.gateway.orders import NewRequest
-from sisgate.gateway.requests import target_of
+from sisgate.gateway.request_target import target_of
 from sisgate.transforms import Transformed, apply_to_request, apply_to_response, rule_of
 
 

@@ -27,7 +27,12 @@ from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.settings import ProviderConfig
 from sisgate.settings.fleet import ScheduleConfig
-from sisgate.verdict.facts import ByHand, DatasetFacts, FeedReader, JobFacts, MetError
+from sisgate.verdict.facts import (
+    ByHand,
+    DatasetFacts,
+    JobFacts,
+    MetError,
+)
 from sisgate.verdict.finding import Verdict
 from sisgate.verdict.judgement import (
     judge_dataset,
@@ -35,6 +40,9 @@ from sisgate.verdict.judgement import (
     judge_job,
     judge_provider,
     judge_removed,
+)
+from sisgate.verdict.unattended import (
+    FeedReader,
 )
 
 FLEET = "fleet"

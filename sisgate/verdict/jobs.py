@@ -13,13 +13,15 @@ from sisgate.verdict.congestion import quota_of
 from sisgate.verdict.facts import (
     RECENT_SECONDS,
     AppBacklog,
-    HeldSync,
     JobFacts,
     ProviderFacts,
 )
 from sisgate.verdict.finding import Certainty, Finding, Party, PartyKind, Severity, Trouble
 from sisgate.verdict.holds import PARTIES, by_hand
 from sisgate.verdict.parts import newest
+from sisgate.verdict.unattended import (
+    HeldSync,
+)
 
 ABOUT_TO_START_SECONDS = 5.0
 """A job that waits for less is about to start."""

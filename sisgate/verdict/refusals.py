@@ -10,10 +10,18 @@ from itertools import takewhile
 from sisgate.domain.figures import counted, duration
 from sisgate.domain.sentences import inside
 from sisgate.liveness.obstacles import listed
-from sisgate.verdict.facts import FailedSync, KeyStanding, MetError, ProviderFacts, RecentCall
+from sisgate.verdict.facts import (
+    KeyStanding,
+    MetError,
+    ProviderFacts,
+    RecentCall,
+)
 from sisgate.verdict.failed_calls import current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.parts import FEWEST, FEWEST_ALIKE, newest, since_recovery
+from sisgate.verdict.unattended import (
+    FailedSync,
+)
 
 NOT_JSON = re.compile(r"that is not JSON \(([a-z/+ -]+), ")
 """How the error of an answer says what it was; see `HttpResponse.not_json`."""

@@ -149,9 +149,8 @@ def many_floods(at: Trouble) -> Expected:
     return of("nobody", "app_flood", "quota_spent", may_doubt=False)
 
 
-@kind(settings="max_concurrency = 1")
-def one_at_a_time(at: Trouble) -> Expected:
-    """The configuration allows one call at a time, and so many wait for long."""
+def many_behind_one(at: Trouble) -> None:
+    """One call is under way, and many wait for the permit that it holds."""
     config, limiter = at.scene.config(at.district), at.scene.runtime.limiter
     at.scene.ask(at.district, at.scene.apps[0], 1)
     at.scene.be_alive(calls=tuple(at.scene.claim(at.district)), busy=1)
@@ -159,6 +158,12 @@ def one_at_a_time(at: Trouble) -> Expected:
     at.scene.ask(at.district, at.scene.apps[0], 30)
     at.scene.clock.advance(10)
     at.load, at.works = 0, False
+
+
+@kind(settings="max_concurrency = 1")
+def one_at_a_time(at: Trouble) -> Expected:
+    """The configuration allows one call at a time, and so many wait for long."""
+    many_behind_one(at)
     return of("nobody", "pace_bound", says="max_concurrency")
 
 

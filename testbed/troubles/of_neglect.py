@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import SisgateError, TooManyRequests
 from sisgate.ledger import schema as tables
@@ -15,7 +14,7 @@ from sisgate.web.inbound import InboundLimits
 from testbed.heartbeats import BEAT, WORKER
 from testbed.http_server import Asked, Reply
 from testbed.scene import DISTRICTS, Silence
-from testbed.troubles.of_callers import PEOPLE
+from testbed.troubles.of_callers import PEOPLE, many_behind_one
 from testbed.troubles.syncs import answer_lists, pages, schools, sync
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 from workers.jobs import planning
@@ -326,13 +325,7 @@ def slowed_down(at: Trouble) -> Expected:
 )
 def school_hours(at: Trouble) -> Expected:
     """One call at a time is allowed while the school is open, and many wait for long."""
-    config, limiter = at.scene.config(at.district), at.scene.runtime.limiter
-    at.scene.ask(at.district, at.scene.apps[0], 1)
-    at.scene.be_alive(calls=tuple(at.scene.claim(at.district)), busy=1)
-    limiter.take(config.name, at.scene.runtime.limits(config), Priority.NORMAL)
-    at.scene.ask(at.district, at.scene.apps[0], 30)
-    at.scene.clock.advance(10)
-    at.load, at.works = 0, False
+    many_behind_one(at)
     return of("nobody", "pace_bound", says="school")
 
 

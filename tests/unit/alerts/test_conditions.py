@@ -10,10 +10,12 @@ from sisgate.alerts.conditions import conditions_of
 from sisgate.alerts.facts import AlertFacts
 from sisgate.settings.alerts import DEFAULT_RULES
 from sisgate.verdict.facts import (
-    FailingReceiver,
     FleetFacts,
     ProviderFacts,
     RecentCall,
+)
+from sisgate.verdict.unattended import (
+    FailingReceiver,
     RefusedCaller,
 )
 

@@ -21,9 +21,7 @@ from sisgate.liveness.obstacles import Cause, Obstacle
 from sisgate.verdict.facts import (
     AppBacklog,
     ByHand,
-    FailedSync,
     FleetFacts,
-    HeldSync,
     Host,
     JobFacts,
     KeyStanding,
@@ -36,6 +34,10 @@ from sisgate.verdict.facts import (
 from sisgate.verdict.finding import Certainty, Severity, Verdict
 from sisgate.verdict.jobs import held
 from sisgate.verdict.judgement import judge_fleet, judge_job, judge_provider
+from sisgate.verdict.unattended import (
+    FailedSync,
+    HeldSync,
+)
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 FLEET = FleetFacts(NOW)

@@ -9,20 +9,22 @@ import pytest
 
 from sisgate.verdict.facts import (
     DatasetFacts,
-    FailingReceiver,
-    FeedReader,
     FleetFacts,
     KeyStanding,
     MetError,
     ProviderFacts,
     RecentCall,
-    RefusedCaller,
     TimedCall,
     Timing,
-    Unsettled,
 )
 from sisgate.verdict.finding import Finding, Verdict
 from sisgate.verdict.judgement import judge_dataset, judge_fleet, judge_provider
+from sisgate.verdict.unattended import (
+    FailingReceiver,
+    FeedReader,
+    RefusedCaller,
+    Unsettled,
+)
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 FLEET = FleetFacts(NOW)
