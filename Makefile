@@ -97,7 +97,7 @@ bench: $(BENCH_STAMP) ## Measure throughput and compare with the alternatives
 build: $(STAMP) ## Build the wheel into dist
 	@rm -rf dist
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
-	@ls dist
+	@ls dist/*.whl
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock' $(ARGS)

@@ -61,10 +61,6 @@ class Obstacle:
         """Return the message and the remedy as sentences."""
         return f"{as_sentence(self.message, self.provider)} {self.remedy}"
 
-    def concerns(self, provider: str) -> bool:
-        """Return whether it blocks a provider's jobs."""
-        return self.stops and self.provider in {None, provider}
-
 
 def sentences(obstacles: Iterable[Obstacle]) -> str:
     """Return each message with its remedy, as sentences.

@@ -47,12 +47,17 @@ def test_what_is_missing_is_named_and_what_was_seen_is_dated() -> None:
     ]
 
 
+def blocks(found: Obstacle, provider: str) -> bool:
+    """Whether an obstacle blocks a provider's jobs."""
+    return found.stops and found.provider in {None, provider}
+
+
 def test_a_provider_without_a_worker_stops_its_own_jobs_only() -> None:
     """The others go on."""
     (missing,) = judged(WHOLE, "clark", "lincoln")
     assert missing.message == "no worker serves lincoln"
-    assert missing.concerns("lincoln")
-    assert not missing.concerns("clark")
+    assert blocks(missing, "lincoln")
+    assert not blocks(missing, "clark")
 
 
 def test_no_reconcile_is_told_where_any_worker_runs() -> None:
@@ -187,7 +192,7 @@ def test_a_job_is_stopped_exactly_while_somebody_it_needs_is_not_alive(
     alive = [one for one in processes if one.age_seconds <= ALIVE_SECONDS]
     is_served = any("clark" in one.queues for one in alive)
     found = judged(Fleet(processes, 0.0), "clark", "lincoln")
-    assert any(one.concerns("clark") for one in found) is not is_served
+    assert any(blocks(one, "clark") for one in found) is not is_served
 
 
 def test_who_follows_another_configuration_and_who_cannot_use_it_is_named() -> None:
