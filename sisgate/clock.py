@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Clock(Protocol):
@@ -74,6 +74,10 @@ class _Reading:
     monotonic: float
     wall: datetime
 
+    def at(self, monotonic: float) -> datetime:
+        """Return the time of the reference at a time of the monotonic clock."""
+        return self.theirs + timedelta(seconds=monotonic - self.monotonic)
+
 
 class ReferenceClock:
     """The clock of one server, extrapolated between readings by this machine's monotonic clock.
@@ -95,10 +99,8 @@ class ReferenceClock:
         monotonic, wall = self._machine.monotonic(), self._machine.now()
         if self._is_due(monotonic, wall):
             self._ask()
-        if self._reading is None:
-            return wall
-        elapsed = self._machine.monotonic() - self._reading.monotonic
-        return self._reading.theirs + timedelta(seconds=elapsed)
+        reading = self._reading  # read once: another thread may replace it at any time
+        return wall if reading is None else reading.at(self._machine.monotonic())
 
     def monotonic(self) -> float:
         """Return this machine's monotonic clock in seconds."""
@@ -135,11 +137,12 @@ class ReferenceClock:
         self._reading = _Reading(middle, ended, self._machine.now())
 
     def _is_due(self, monotonic: float, wall: datetime) -> bool:
-        if self._reading is None or monotonic >= self._ask_at:
+        reading = self._reading
+        if reading is None or monotonic >= self._ask_at:
             return monotonic >= self._ask_at
         # The machine's clock was set, or all its clocks stopped: a virtual machine was moved.
-        elapsed = (wall - self._reading.wall).total_seconds()
-        return abs(elapsed - (monotonic - self._reading.monotonic)) > STEP_SECONDS
+        elapsed = (wall - reading.wall).total_seconds()
+        return abs(elapsed - (monotonic - reading.monotonic)) > STEP_SECONDS
 
     def _ask(self) -> None:
         # One thread reads; the others use the last reading, or wait if there is none.
@@ -153,19 +156,13 @@ class ReferenceClock:
             if theirs is not None:
                 self.note(theirs, begun)
                 return
-            seconds = RETRY_SECONDS if self._reading is None else READ_EVERY_SECONDS
-            self._ask_at = self._machine.monotonic() + seconds
-            if self._reading is not None:
+            reading, now = self._reading, self._machine.monotonic()
+            self._ask_at = now + (RETRY_SECONDS if reading is None else READ_EVERY_SECONDS)
+            if reading is not None:
                 # The change of the machine's clock is dealt with: do not retry for its sake.
-                self._reading = replace(self._reading, **self._here())
+                self._reading = _Reading(reading.at(now), now, self._machine.now())
         finally:
             self._asking.release()
-
-    def _here(self) -> dict[str, Any]:
-        assert self._reading is not None
-        now = self._machine.monotonic()
-        theirs = self._reading.theirs + timedelta(seconds=now - self._reading.monotonic)
-        return {"theirs": theirs, "monotonic": now, "wall": self._machine.now()}
 
 
 RESTS_PER_LOOK = 9

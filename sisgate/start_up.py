@@ -80,8 +80,8 @@ T_co = TypeVar("T_co", covariant=True)
 class LazyPart(Generic[T_co]):
     """An attribute that is an object of a class, imported and created on first use, then kept.
 
-    `place` is `module:Class`; the class is called with the attributes that `needs` names. The
-    object holds no state, so it does no harm if two threads create one at the same time.
+    `place` is `module:Class`; the class is called with the attributes that `needs` names. Creating
+    one changes nothing, so threads that do it at the same time all take the first.
     """
 
     def __init__(self, place: str, *needs: str) -> None:
@@ -102,8 +102,8 @@ class LazyPart(Generic[T_co]):
             return self
         module, _, kind = self._place.partition(":")
         create = getattr(import_module(module), kind)
-        part: T_co = create(*(getattr(whole, name) for name in self._needs))
-        vars(whole)[self._name] = part
+        made = create(*(getattr(whole, name) for name in self._needs))
+        part: T_co = vars(whole).setdefault(self._name, made)
         return part
 
 

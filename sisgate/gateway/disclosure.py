@@ -202,14 +202,16 @@ class Disclosures:
             return None
 
     def _person_key(self) -> PersonKey:
-        core = self._core
-        if self._key is None:
+        # In a variable: another thread may have looked before there was a key, and say so later.
+        key, core = self._key, self._core
+        if key is None:
             with core.database.read() as session:
-                self._key = existing_key(session, core.context.vault)
-        if self._key is None:
+                key = existing_key(session, core.context.vault)
+        if key is None:
             with core.database.write() as session:
-                self._key = person_key(session, core.context.vault)
-        return self._key
+                key = person_key(session, core.context.vault)
+        self._key = key
+        return key
 
     def _actor(self) -> tuple[str, str | None]:
         """Return the reader, and the user of the machine if they use a token."""

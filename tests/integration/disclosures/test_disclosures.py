@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import islice
 
 import pytest
+from sqlalchemy import delete
 
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import AccessDenied, UsageError
+from sisgate.gateway.core import Core
+from sisgate.gateway.disclosure import Disclosures
 from sisgate.ledger import datasets, deletions
 from sisgate.ledger.audit_log import AuditFilter
-from sisgate.ledger.schema import Response
+from sisgate.ledger.schema import PrivacyKey, Response
 from sisgate.privacy.disclosures import PersonDisclosure
+from testbed.threads import threads_in_turns
 from tests.contract.ledger.rows import NOW, accepted, row, write
 
 ADA, BO, CY = "stu-1", "stu-2", "stu-3"
@@ -184,3 +189,15 @@ def test_a_time_without_a_zone_is_refused(gateway: Gateway) -> None:
     """As everywhere."""
     with pytest.raises(UsageError, match="since needs a time zone"):
         gateway.audit.disclosures("lincoln", ADA, actor="a", since=datetime(2026, 9, 1))  # noqa: DTZ001
+
+
+def test_threads_that_read_at_the_same_time_share_one_key(gateway: Gateway) -> None:
+    """Whoever looked before the key was made does not take it from the one who made it."""
+    content = [b"a", b"b"]
+    with ThreadPoolExecutor(16) as pool, threads_in_turns():
+        for _ in range(10):
+            with gateway.context.database.write() as session:
+                session.execute(delete(PrivacyKey))
+            mark = Disclosures(Core(gateway.context)).fingerprints
+            told = list(pool.map(mark, ["lincoln"] * 16, [content] * 16))
+            assert all(each == told[0] for each in told)
