@@ -16,6 +16,7 @@ import itertools
 import os
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -31,6 +32,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse, HTTPResponse
 
 from sisgate.clock import Clock, SystemClock
+from sisgate.domain.certificates import NoteCertificate, read_certificate
 from sisgate.domain.network import Network, cure, tls_fault, why_unreachable
 
 READ_CHUNK = 65_536
@@ -140,7 +142,17 @@ class _Bounded(HTTPConnection):
 
 
 class _BoundedTls(_Bounded, HTTPSConnection):
-    pass
+    note_certificate: NoteCertificate | None = None
+
+    def connect(self) -> None:
+        """Connect, and note the server's certificate."""
+        super().connect()
+        if self.note_certificate is None or not isinstance(self.sock, ssl.SSLSocket):
+            return
+        host, port = getattr(self, "_tunnel_host", None), getattr(self, "_tunnel_port", None)
+        shown = self.sock.getpeercert()
+        if seen := read_certificate(host or self.host, port or self.port, shown):
+            self.note_certificate(seen)
 
 
 class _Pool(HTTPConnectionPool):
@@ -149,6 +161,12 @@ class _Pool(HTTPConnectionPool):
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _BoundedTls
+    note_certificate: NoteCertificate | None = None
+
+    def _new_conn(self) -> Any:
+        connection: Any = super()._new_conn()
+        connection.note_certificate = self.note_certificate
+        return connection
 
 
 POOLS = {"http": _Pool, "https": _TlsPool}
@@ -161,7 +179,10 @@ class BoundedAdapter(HTTPAdapter):
     what an origin needs is found out once, and kept for the `pool_connections` last used.
     """
 
-    def __init__(self, *, pool_connections: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *, pool_connections: int, note_certificate: NoteCertificate | None, **kwargs: Any
+    ) -> None:
+        self._note_certificate = note_certificate
         self._pools: dict[str, Any] = {}
         self._most = pool_connections
         super().__init__(pool_connections=pool_connections, **kwargs)
@@ -172,9 +193,10 @@ class BoundedAdapter(HTTPAdapter):
         """Return the connections to the origin of a request."""
         url = str(request.url)
         origin = url[: url.find("/", len("https://"))]
-        found = self._pools.pop(origin, None)
+        found: Any = self._pools.pop(origin, None)
         if found is None:
             found = super().get_connection_with_tls_context(request, *args, **kwargs)
+            found.note_certificate = self._note_certificate
         self._pools[origin] = found  # last, as the one that was used last
         if len(self._pools) > self._most:
             del self._pools[next(iter(self._pools))]
@@ -224,6 +246,7 @@ class BoundedSession(Session):
         *,
         connections: int = 10,
         connections_kept: int = 10,
+        note_certificate: NoteCertificate | None = None,
     ) -> None:
         super().__init__()
         self.network = network or Network()
@@ -234,7 +257,10 @@ class BoundedSession(Session):
             key = self.network.client_key or self.network.client_cert
             self.cert = (str(self.network.client_cert), str(key))
         adapter = BoundedAdapter(
-            pool_connections=connections, pool_maxsize=connections_kept, max_retries=0
+            pool_connections=connections,
+            pool_maxsize=connections_kept,
+            max_retries=0,
+            note_certificate=note_certificate,
         )
         self.mount("https://", adapter)
         self.mount("http://", adapter)

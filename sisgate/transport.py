@@ -24,6 +24,7 @@ from sisgate.bounded_http import (
 )
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
+from sisgate.domain.certificates import Certificate, NoteCertificate
 from sisgate.domain.network import UNKNOWN_NAME, Network
 from sisgate.domain.secret import Secret, forget_locals
 from sisgate.domain.validation import usable_path
@@ -100,9 +101,17 @@ class Transport:
     call on one permit.
     """
 
-    def __init__(self, clock: Clock, *, user_agent: str = "sisgate") -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        user_agent: str = "sisgate",
+        note_certificate: NoteCertificate | None = None,
+    ) -> None:
         self._clock = clock
         self._user_agent = user_agent
+        self._note_certificate = note_certificate
+        self._last_seen: Certificate | None = None
         self._sessions: dict[Network, BoundedSession] = {}
 
     def close(self) -> None:
@@ -115,22 +124,30 @@ class Transport:
         if session is None:
             if (problem := network_problem(network)) is not None:
                 raise ProviderUnavailable(f"The request was not sent: {problem}.", sent=False)
-            session = BoundedSession(network, connections=64, connections_kept=8)
+            session = BoundedSession(
+                network, connections=64, connections_kept=8, note_certificate=self._see
+            )
             headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
             session.headers.update(headers)
             self._sessions[network] = session
         return session
 
-    def connect(self, base_url: str, network: Network) -> None:
-        """Connect to an endpoint, with TLS for https, and send nothing.
+    def _see(self, certificate: Certificate) -> None:
+        self._last_seen = certificate
+        if self._note_certificate is not None:
+            self._note_certificate(certificate)
+
+    def connect(self, base_url: str, network: Network) -> Certificate | None:
+        """Connect to an endpoint, with TLS for https, and send nothing; return its certificate.
 
         Raises `ProviderUnavailable` as `send` does.
         """
-        request = HttpRequest("/")
+        request, self._last_seen = HttpRequest("/"), None
         with contextlib.suppress(_Connected), checked_before_write(_stop):
             self.send(
                 base_url, request, None, network, timeout_seconds=CONNECT_SECONDS, max_body_bytes=1
             )
+        return self._last_seen
 
     def send(
         self,

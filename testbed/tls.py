@@ -30,19 +30,28 @@ class Authority:
         self._name = _named(f"sisgate test {name}")
         self.file = folder / f"{name}.pem"
         certificate = (
-            self._certificate(self._name, self._key.public_key(), expired=False)
+            self._certificate(self._name, self._key.public_key(), timedelta(days=2))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, expired: bool = False, password: str | None = None) -> Path:
+    def issue(
+        self,
+        name: str,
+        *,
+        expired: bool = False,
+        ends_in: timedelta = timedelta(days=2),
+        password: str | None = None,
+    ) -> Path:
         """Return a file with a certificate for a host name or IP address, and its key.
 
         It is good for a server and for a client. With a password the key is encrypted by it.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._certificate(_named(name), key.public_key(), expired=expired)
+        builder = self._certificate(
+            _named(name), key.public_key(), timedelta(hours=-1) if expired else ends_in
+        )
         alternative = x509.SubjectAlternativeName([_alternative(name)])
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
@@ -62,10 +71,9 @@ class Authority:
         return path
 
     def _certificate(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, expired: bool
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, ends_in: timedelta
     ) -> x509.CertificateBuilder:
         now = SystemClock().now()
-        ends = now - timedelta(hours=1) if expired else now + timedelta(days=2)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -73,7 +81,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=2))
-            .not_valid_after(ends)
+            .not_valid_after(now + ends_in)
         )
 
 

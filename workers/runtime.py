@@ -21,6 +21,7 @@ from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
 from sisgate.ledger.timings import Untold
 from sisgate.logs import get_logger
+from sisgate.monitoring.certificates import CertificateWatch
 from sisgate.redis.client import RedisClient
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport import Transport
@@ -92,7 +93,12 @@ class Runtime(Context):
     @made_once
     def tokens(self) -> TokenCache:
         """The fleet's access tokens."""
-        return TokenCache(self.redis, self.vault, self.clock)
+        return TokenCache(self.redis, self.vault, self.clock, self.certificates.note)
+
+    @made_once
+    def certificates(self) -> CertificateWatch:
+        """Notes which servers' certificates end soon."""
+        return CertificateWatch(self.redis, self.clock)
 
     @made_once
     def spans(self) -> Spans | None:
@@ -135,7 +141,7 @@ class Runtime(Context):
     def transport(self) -> Transport:
         """This thread's connections to providers; a requests session must not be shared."""
         if not hasattr(self._local, "transport"):
-            self._local.transport = Transport(self.clock)
+            self._local.transport = Transport(self.clock, note_certificate=self.certificates.note)
         transport: Transport = self._local.transport
         return transport
 

@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError
 from sisgate.bounded_http import BoundedSession, network_failure, read_within
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
+from sisgate.domain.certificates import NoteCertificate
 from sisgate.domain.error_messages import code_of_errors
 from sisgate.domain.rates import parse_retry_after
 from sisgate.domain.secret import Secret, forget_locals
@@ -59,7 +60,12 @@ _WRONG_ADDRESS = frozenset({404, 405, 406, 410, 411, 415, 421, 426})
 
 
 def fetch_token(
-    config: ProviderConfig, key: Credential, clock: Clock, *, seconds: float = FETCH_SECONDS
+    config: ProviderConfig,
+    key: Credential,
+    clock: Clock,
+    *,
+    seconds: float = FETCH_SECONDS,
+    note_certificate: NoteCertificate | None = None,
 ) -> tuple[Secret, float]:
     """Fetch a token from the provider's token endpoint; return it and its lifetime in seconds.
 
@@ -86,7 +92,7 @@ def fetch_token(
     deadline = clock.monotonic() + seconds
     try:
         with (
-            BoundedSession(config.network) as session,
+            BoundedSession(config.network, note_certificate=note_certificate) as session,
             session.request(
                 config.token_method,
                 url,

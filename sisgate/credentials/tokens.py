@@ -14,6 +14,7 @@ from sisgate.credentials.keys import Credential
 from sisgate.credentials.stored_tokens import token_name
 from sisgate.credentials.token_endpoint import FETCH_SECONDS, fetch_token
 from sisgate.credentials.vault import Vault
+from sisgate.domain.certificates import NoteCertificate
 from sisgate.domain.secret import Secret
 from sisgate.errors import CredentialError, NoPermit, ProviderUnavailable, Throttled
 from sisgate.redis.client import RedisClient
@@ -43,7 +44,14 @@ class TokenCache:
     was requested with: after a change of that, another one is fetched.
     """
 
-    def __init__(self, client: RedisClient, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        vault: Vault,
+        clock: Clock,
+        note_certificate: NoteCertificate | None = None,
+    ) -> None:
+        self._note_certificate = note_certificate
         self._redis = client
         self._vault = vault
         self._clock = clock
@@ -102,7 +110,9 @@ class TokenCache:
     def _renew(self, name: str, config: ProviderConfig, key: Credential) -> CachedToken:
         self._check_block(name, config)
         try:
-            value, lifetime = fetch_token(config, key, self._clock)
+            value, lifetime = fetch_token(
+                config, key, self._clock, note_certificate=self._note_certificate
+            )
         except Throttled as error:
             self._redis.set(token_wait(name), b"", px=max(1, int(error.seconds * 1000)))
             raise

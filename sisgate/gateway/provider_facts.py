@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
+from sisgate.domain.certificates import places_of
 from sisgate.domain.links import Link, link_of
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -23,6 +24,7 @@ from sisgate.ledger.recent_work import AppCalls, EndedAttempt, ErrorRow, Running
 from sisgate.ledger.schema import Control, Job, Key
 from sisgate.liveness.heartbeats import EVERY_SECONDS
 from sisgate.liveness.obstacles import Obstacle
+from sisgate.monitoring.certificates import ending_certificates
 from sisgate.redis.queues import list_lengths
 from sisgate.redis.scripts import run_scripts
 from sisgate.settings import ProviderConfig
@@ -139,7 +141,25 @@ class ProviderReader:
                 at_work = self._with_calls(at_work, session)
         with suppress(BrokerUnavailable):
             at_work = self._with_redis(at_work)
+            found |= {each.name: each for each in at_work}
+            return self._with_certificates(found)
         return list((found | {each.name: each for each in at_work}).values())
+
+    def _with_certificates(self, found: dict[str, ProviderFacts]) -> list[ProviderFacts]:
+        """Return the facts with the certificates that end soon: of idle providers, too."""
+        if self._liveness.fleet is None or not (
+            ending := ending_certificates(self._core.redis, self._now)
+        ):
+            return list(found.values())
+        places = {
+            name: places_of([*(each.url for each in config.endpoints), config.token_endpoint])
+            for name, config in self._configs.items()
+            if name in found
+        }
+        return [
+            replace(facts, certificates=[ending[e] for e in places.get(name, ()) if e in ending])
+            for name, facts in found.items()
+        ]
 
     def _provider(self, name: str) -> ProviderFacts:
         ledger, config = self._ledger, self._configs.get(name)

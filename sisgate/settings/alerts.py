@@ -139,6 +139,7 @@ DEFAULT_RULES = {
     "keys": _rule(
         "key_refused", "key_expired", "key_expires", "key_missing", "master_key_missing"
     ),
+    "certificates": _rule("certificate_expires", severity="warning"),
     "set-up": _rule("not_set_up", severity="info"),
     "workers": _rule(
         "worker_missing", "workers_busy", "slots_full", "calls_lost", "worker_refused",

@@ -9,6 +9,7 @@ from typing import Any
 
 from sisgate.admission.state import LimiterState
 from sisgate.breakers.spec import BreakerView
+from sisgate.domain.certificates import EndingCertificate
 from sisgate.domain.links import Link
 from sisgate.domain.rates import Rate
 from sisgate.domain.response_class import Outcome, ResponseClass, of_status
@@ -188,6 +189,7 @@ class ProviderFacts:
     slow_seconds: float = 60.0
     keys: Sequence[KeyStanding] = ()
     warn_before_seconds: float = 0.0
+    certificates: Sequence[EndingCertificate] = ()
     held: Sequence[HeldSync] = ()
     unsettled: Unsettled | None = None
     jobs_waiting: int | None = None

@@ -31,6 +31,7 @@ class Trouble(StrEnum):
     KEY_REFUSED = "key_refused"
     KEY_EXPIRED = "key_expired"
     KEY_EXPIRES = "key_expires"
+    CERTIFICATE_EXPIRES = "certificate_expires"
     PROVIDER_MISCONFIGURED = "provider_misconfigured"
     PROVIDER_REMOVED = "provider_removed"
     PROVIDER_MOVED = "provider_moved"

@@ -19,7 +19,13 @@ from sisgate.verdict.holds import holds, of_obstacle
 from sisgate.verdict.jobs import held, of_job
 from sisgate.verdict.outages import failures
 from sisgate.verdict.parts import about
-from sisgate.verdict.refusals import expired, failing_datasets, keys_ending, refusals
+from sisgate.verdict.refusals import (
+    certificates_ending,
+    expired,
+    failing_datasets,
+    keys_ending,
+    refusals,
+)
 from sisgate.verdict.slowness import slowness
 from sisgate.verdict.staleness import MISSED_SECONDS, never_read, stale
 
@@ -88,6 +94,7 @@ def judge_fleet(fleet: FleetFacts) -> Verdict:
     found = [_of_fleet(of_obstacle(each)) for each in fleet.obstacles if each.provider is None]
     found += neglect.of_everybody(fleet)
     shared = {(each.cause, each.party) for each in found}
+    hosts: set[str] = set()
     stopped = 0
     for facts in fleet.providers:
         own = [
@@ -99,6 +106,10 @@ def judge_fleet(fleet: FleetFacts) -> Verdict:
         for each in own:
             if each.cause == Trouble.NETWORK_DOWN and each.party == Party("fleet"):
                 shared.add((each.cause, each.party))
+            if each.cause == Trouble.CERTIFICATE_EXPIRES:
+                if each.evidence["host"] in hosts:
+                    continue
+                hosts.add(each.evidence["host"])
             found.append(each)
     found = _in_order([*of_hosts(found, fleet), *together(found, fleet)])
     if stopped < len(fleet.providers):
@@ -131,6 +142,7 @@ def _of_provider(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
     yield from slowness(facts, fleet)
     yield from congestion(facts)
     yield from keys
+    yield from certificates_ending(facts, fleet.at)
     for each in facts.held:
         yield replace(held(each, facts.name), severity=Severity.WARNS)
     yield from failing_datasets(facts.name, facts.failed_syncs)

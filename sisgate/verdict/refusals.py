@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import takewhile
 
 from sisgate.domain.figures import counted, duration
+from sisgate.domain.moments import local_time
 from sisgate.domain.sentences import inside
 from sisgate.liveness.obstacles import listed
 from sisgate.verdict.facts import (
@@ -309,6 +311,25 @@ def keys_ending(facts: ProviderFacts) -> Iterator[Finding]:
             f"`sisgate keys stage {facts.name}` replaces it by hand; with a key source, see "
             "`sisgate audit tail` why no rotation came.",
             {"key": key.id, "slot": key.slot, "expires_in_seconds": round(left)},
+            facts.name,
+        )
+
+
+def certificates_ending(facts: ProviderFacts, now: datetime) -> Iterator[Finding]:
+    """Yield the certificates of a provider that end soon."""
+    for each in facts.certificates:
+        host = each.place.removesuffix(":443")
+        # A date, because alerts keep what is said here.
+        yield Finding(
+            Trouble.CERTIFICATE_EXPIRES,
+            Party("provider", facts.name),
+            Severity.WARNS,
+            Certainty.CERTAIN,
+            f"the TLS certificate of {host}, of {facts.name}, expires at "
+            f"{local_time(each.ends_at)}: from then on no call can be made",
+            f"Ask the operator of {facts.name} to renew it. It was last seen at "
+            f"{local_time(each.seen_at)}; a renewed one is seen with the next connection.",
+            {"host": host, "expires_in_seconds": round((each.ends_at - now).total_seconds())},
             facts.name,
         )
 

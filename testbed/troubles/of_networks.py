@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from sisgate.domain.certificates import Certificate
 from testbed.scene import DISTRICTS
 from testbed.troubles.trouble import Expected, Trouble, kind, of
 
@@ -38,6 +41,19 @@ def certificate_expired(at: Trouble) -> Expected:
     return of(
         "provider", "provider_down", "provider_unreachable", name=at.district, says="certificate"
     )
+
+
+@kind(over_tls=True)
+def certificate_ends(at: Trouble) -> Expected:
+    """Its certificate ends within days; calls are still answered."""
+    scene, now = at.scene, at.scene.clock.now()
+    place = scene.districts[at.district].server.url.removeprefix("https://")
+    ends_at = now + timedelta(days=scene.random.randint(1, 13))
+    scene.runtime.certificates.note(Certificate(place, now - timedelta(days=300), ends_at))
+    at.subject = scene.random.choice(("fleet", at.district))
+    if scene.random.random() < 0.5:
+        at.load = 0  # it is told of an idle one, too
+    return of("provider", "certificate_expires", name=at.district, says=place)
 
 
 @kind(over_tls=True, by_proxy=True)

@@ -105,7 +105,7 @@ class Diagnosis:
                 works = works or result.grade == "ok"
             yield from provider.expiring_keys(self._core, config)
         # Without a token, too: whether an outage keeps it from us shows here.
-        yield from provider.endpoints(config, transport, works=works)
+        yield from provider.endpoints(config, transport, self._core.clock.now(), works=works)
         yield from provider.held(config, hold)
         if works and probe:
             yield self._probe(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from sisgate.credentials.keys import open_key
 from sisgate.credentials.token_endpoint import fetch_token
@@ -94,7 +95,7 @@ def expiring_keys(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResu
 
 
 def endpoints(
-    config: ProviderConfig, transport: Transport, *, works: bool = True
+    config: ProviderConfig, transport: Transport, now: datetime, *, works: bool = True
 ) -> Iterator[DiagnosticResult]:
     """Yield whether each endpoint accepts connections. Sends nothing and spends no permit.
 
@@ -104,7 +105,7 @@ def endpoints(
     network, subject = config.network, f"{config.name} endpoint"
     for endpoint in config.endpoints:
         try:
-            transport.connect(endpoint.url, network)
+            certificate = transport.connect(endpoint.url, network)
         except ProviderUnavailable as error:
             is_certain = "tls" in error.detail or not error.detail.get("reason")
             grade: Grade = "fail" if is_certain or not works else "warn"
@@ -123,7 +124,12 @@ def endpoints(
             how += f" by {network.ca_file}"
         if network.proxy_for(endpoint.url) is not None:
             how += f", by the proxy {network.proxy_place}"
-        yield DiagnosticResult(subject, "ok", f"{endpoint.url}: {how}")
+        if certificate is None or certificate.told_from > now:
+            yield DiagnosticResult(subject, "ok", f"{endpoint.url}: {how}")
+            continue
+        how += f", and expires at {local_time(certificate.ends_at)}: no call can be made then"
+        remedy = f"Ask the operator of {config.name} to renew it."
+        yield DiagnosticResult(subject, "warn", f"{endpoint.url}: {how}", remedy)
 
 
 def held(config: ProviderConfig, hold: Hold | None) -> Iterator[DiagnosticResult]:

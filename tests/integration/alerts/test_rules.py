@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
 
+from sisgate.domain.certificates import Certificate
 from sisgate.domain.periods import Period
 from sisgate.domain.states import JobState
 from sisgate.gateway import AlertStatus
@@ -68,6 +70,20 @@ def fired(scene: Scene, rule: str) -> AlertStatus:
 def ends(scene: Scene) -> None:
     """Evaluate until nothing fires."""
     judge(scene, lambda: not alerts(scene))
+
+
+def test_certificates(tmp_path: Path, redis_url: str, ledger_url: str) -> None:
+    """One of an idle provider ends soon, and is renewed."""
+    scene = Scene(tmp_path, redis_url, ledger_url, 1, Stage(over_tls=True))
+    with scene.running():
+        place, begins = scene.districts["adams"].server.url[8:], scene.clock.now()
+        soon = Certificate(place, begins - timedelta(days=88), begins + timedelta(days=2))
+        scene.runtime.certificates.note(soon)
+        alert = fired(scene, "certificates")
+        assert (alert.severity, alert.provider) == ("warning", "adams")
+        assert place in alert.message
+        scene.runtime.certificates.note(replace(soon, ends_at=begins + timedelta(days=90)))
+        ends(scene)
 
 
 def test_keys_and_processes_and_waiting_calls(scene: Scene) -> None:

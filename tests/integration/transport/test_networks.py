@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,12 +14,15 @@ import pytest
 from sisgate.clock import SystemClock
 from sisgate.credentials.keys import Credential
 from sisgate.credentials.token_endpoint import fetch_token
+from sisgate.domain.certificates import NoteCertificate
 from sisgate.domain.network import TlsFault
 from sisgate.domain.secret import Secret
 from sisgate.errors import ProviderUnavailable
 from sisgate.gateway.diagnosis.provider import endpoints
 from sisgate.gateway.diagnosis.result import DiagnosticResult
+from sisgate.monitoring.certificates import CertificateWatch, ending_certificates
 from sisgate.providers.http import HttpRequest
+from sisgate.redis.client import connect
 from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport import Transport
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
@@ -66,13 +70,13 @@ def config_of(server: HttpServer, **more: Any) -> ProviderConfig:
 def checked(config: ProviderConfig) -> DiagnosticResult:
     """Return what doctor says of the endpoint."""
     with closing(Transport(CLOCK)) as transport:
-        (finding,) = endpoints(config, transport)
+        (finding,) = endpoints(config, transport, CLOCK.now())
         return finding
 
 
-def call(config: ProviderConfig) -> int:
+def call(config: ProviderConfig, note: NoteCertificate | None = None) -> int:
     """Make a call and return its status."""
-    transport = Transport(CLOCK)
+    transport = Transport(CLOCK, note_certificate=note)
     try:
         return transport.send(
             config.endpoints[0].url,
@@ -86,14 +90,14 @@ def call(config: ProviderConfig) -> int:
         transport.close()
 
 
-def token(config: ProviderConfig) -> int:
+def token(config: ProviderConfig, note: NoteCertificate | None = None) -> int:
     """Fetch a token."""
-    value, _ = fetch_token(config, KEY, CLOCK)
+    value, _ = fetch_token(config, KEY, CLOCK, note_certificate=note)
     return 200 if value.get_secret_value() == "tok-1" else 0
 
 
 ways = pytest.mark.parametrize("way", [call, token])
-Way = Callable[[ProviderConfig], int]
+Way = Callable[..., int]
 
 
 def failure(way: Way, config: ProviderConfig) -> ProviderUnavailable:
@@ -136,6 +140,27 @@ def test_what_is_wrong_with_a_certificate_is_named(
         assert finding.grade == "fail"
         assert fault.value[4:] in finding.what
         assert server.asked == []
+
+
+@ways
+def test_a_certificate_that_ends_soon_is_seen_by_calls(
+    authority: Authority, way: Way, redis_url: str
+) -> None:
+    """And told of by doctor; a renewed one is seen with the next connection."""
+    context = server_context(authority.issue("localhost", ends_in=timedelta(hours=3)))
+    with HttpServer(answer, tls=context) as server, closing(connect(redis_url)) as redis:
+        config = config_of(server, ca_file=authority.file)
+        watch = CertificateWatch(redis, CLOCK)
+        way(config, watch.note)
+        (ending,) = ending_certificates(redis, CLOCK.now()).values()
+        assert ending.place == f"localhost:{server.port}"
+        assert timedelta(hours=2) < ending.ends_at - CLOCK.now() <= timedelta(hours=3)
+        assert ending_certificates(redis, CLOCK.now() + timedelta(hours=4)) == {}
+        finding = checked(config)
+        assert (finding.grade, "expires at" in finding.what) == ("warn", True)
+        context.load_cert_chain(authority.issue("localhost"))
+        way(config, watch.note)
+        assert ending_certificates(redis, CLOCK.now()) == {}
 
 
 @ways
