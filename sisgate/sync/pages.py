@@ -22,6 +22,9 @@ OVERLAP = 1
 MIN_OVERLAPPED_SIZE = 10
 """Pages smaller than this don't overlap: it would cost more than it proves."""
 
+MOST_PAGES = 100_000
+"""Pages that one total may plan in one transaction. No roster comes near: it would take days."""
+
 EDGE = 3
 """Row ids stored for each end of a page. Several, because one of them may be deleted."""
 
@@ -60,7 +63,8 @@ def following(
 
     `total` is the list's length if it is known by now, `was_known` whether it was before this
     page. With a total all other pages are returned, to be read in parallel; without it, only the
-    next one. A list that may continue past its own total is read further as a chain.
+    next one. A list that may continue past its own total is read further as a chain. Raises
+    `AnswerInvalid` if the total stands for more than `MOST_PAGES`.
     """
     if listing.paging == "single" or page.received == 0:
         return []
@@ -147,10 +151,10 @@ def _next_in_chain(listing: Listing, position: Position, page: Page) -> list[Pos
 
 def _numbered_pages(position: Position, page: Page, total: int) -> list[Position]:
     size = page.received
-    last = -(-total // size)
+    numbers = range(position.page + 1, -(-total // size) + 1)
+    _refuse_too_many(numbers, page, total)
     return [
-        Position(start=(number - 1) * size, page=number, size=position.size)
-        for number in range(position.page + 1, last + 1)
+        Position(start=(number - 1) * size, page=number, size=position.size) for number in numbers
     ]
 
 
@@ -159,10 +163,18 @@ def _offsets(listing: Listing, position: Position, page: Page, total: int) -> li
     size = page.received
     overlap = overlap_of(listing, size)
     asked = min(size, position.size) if position.size else size
-    begin = position.start + size - overlap
-    return [
-        Position(start=start, size=asked) for start in range(begin, total - overlap, size - overlap)
-    ]
+    starts = range(position.start + size - overlap, total - overlap, size - overlap)
+    _refuse_too_many(starts, page, total)
+    return [Position(start=start, size=asked) for start in starts]
+
+
+def _refuse_too_many(pages: range, page: Page, total: int) -> None:
+    if len(pages) > MOST_PAGES:
+        raise AnswerInvalid(
+            f"The provider says that the list has {total:,} rows, and sent {page.received:,} in "
+            f"its first page. That would be {len(pages):,} more pages; at most {MOST_PAGES:,} are "
+            "read. Raise page_size, or ask the provider's operator whether that total is right."
+        )
 
 
 def _rest_of_clamped(

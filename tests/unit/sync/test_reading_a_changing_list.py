@@ -9,9 +9,9 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from sisgate.errors import AnswerInvalid
-from sisgate.providers.dialect import Position
+from sisgate.providers.dialect import Listing, Page, Paging, Position
 from sisgate.sync.completeness import CompletenessResult
-from sisgate.sync.pages import is_behind
+from sisgate.sync.pages import MOST_PAGES, following, is_behind
 from tests.unit.sync.reading import ChangingList, Onward, Reading, Server, Totals
 
 MOST_CALLS = 2000
@@ -287,3 +287,18 @@ def test_a_row_that_comes_on_two_numbered_pages_is_counted_once() -> None:
     verdict = read(reading, [(0, [(False, 0, 1), (True, 60, 1)])])
     assert verdict.complete
     assert reading.looks == 2
+
+
+@pytest.mark.parametrize("paging", ["offset", "page"])
+@pytest.mark.parametrize("total", [MOST_PAGES + 2, 2 * 10**9, 2**63 - 1])
+def test_a_total_that_would_fill_the_ledger_is_refused_before_a_page_is_planned(
+    paging: Paging, total: int
+) -> None:
+    """A server's claim of billions of rows costs an error, not a transaction without end."""
+    listing = Listing("students", "/students", (), paging=paging)
+    page = Page(rows=[], received=1, ids=["1"], total=total)
+    with pytest.raises(AnswerInvalid, match="more pages; at most"):
+        following(listing, Position(size=1000), page, total, was_known=False)
+
+    most = following(listing, Position(size=1000), page, MOST_PAGES + 1, was_known=False)
+    assert len(most) == MOST_PAGES
