@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sisgate.audit.findings import AuditIssue, IssueKind, VerificationResult
+from sisgate.audit.findings import VerificationResult
 from sisgate.audit.heads import Head
 from sisgate.audit.verification import Progress
 from sisgate.client.connection import Connection
@@ -80,7 +79,7 @@ class HttpAudit:
             )
         found = self._connection.post(f"{_AT}/verify", silence=WHOLE_SECONDS)
         progress(found["events"])
-        return _verification(found)
+        return value_of(VerificationResult, found)
 
     def sealed_events(self) -> int | None:
         """Return None: how many events `verify` will check comes with its result."""
@@ -121,22 +120,10 @@ class HttpAudit:
         return keys
 
 
-def _verification(document: Mapping[str, Any]) -> VerificationResult:
-    counts = Counter({IssueKind(kind): count for kind, count in document["counts"].items()})
-    return VerificationResult(
-        seals=document["seals"], events=document["events"], unsealed=document["unsealed"],
-        heads=document["heads"], last_seal=document["last_seal"],
-        last_sealed_at=moment(document["last_sealed_at"]), newest_head=document["newest_head"],
-        findings=value_of(list[AuditIssue], document["findings"]), counts=counts,
-    )  # fmt: skip
-
-
 def _filter(wanted: AuditFilter) -> dict[str, Any]:
     values = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
     subjects = list(values.pop("subjects")) or None
-    times = {
-        name: at.isoformat() for name, at in values.items() if isinstance(at, datetime)
-    }  # fmt: skip
+    times = {name: at.isoformat() for name, at in values.items() if isinstance(at, datetime)}
     return {**values, **times, "subject": subjects}
 
 

@@ -134,7 +134,4 @@ class HttpConfiguration:
 
 
 def _planned(planned: Json, document: Mapping[str, Any]) -> ConfigurationPlan:
-    changes = value_of(list[TableChange], planned["changes"])
-    return ConfigurationPlan(
-        planned["base"], document, changes, planned["cancels"], planned.get("drops") or {}
-    )
+    return value_of(ConfigurationPlan, {**planned, "document": document})

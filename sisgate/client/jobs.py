@@ -156,9 +156,9 @@ class HttpJobs:
 
     def timeline(self, job_id: str) -> Timeline:
         """Return what happened to a job, in order, and whose fault each wait was."""
-        from sisgate.client.overviews import timeline_of
+        from sisgate.gateway.timeline import Timeline
 
-        return timeline_of(self._connection.get(f"{job_path(job_id)}/timeline"))
+        return value_of(Timeline, self._connection.get(f"{job_path(job_id)}/timeline"))
 
     def review_bulk(self, action: str, query: str) -> BulkReview:
         """Return what `retry` or `cancel` of all jobs that match a query would be done to."""
@@ -178,10 +178,11 @@ class HttpJobs:
         reason: str | None = None,
     ) -> BulkOutcome:
         """Retry or cancel all jobs that match a query; see `Jobs.run_bulk`."""
-        from sisgate.client.overviews import outcome_of
+        from sisgate.gateway.bulk_actions import BulkOutcome
 
         body = {"query": query, "after": after, "reason": reason}
-        return outcome_of(self._connection.post(bulk_path(action), body, silence=BULK_SECONDS))
+        done = self._connection.post(bulk_path(action), body, silence=BULK_SECONDS)
+        return value_of(BulkOutcome, done)
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Return the status of a job once it has ended; `TimeoutError` says what it waits for."""
@@ -237,8 +238,7 @@ class HttpJobs:
 
     def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
         """Return the response to a `request` job; `InvalidState` if none is stored."""
-        query = {"purpose": purpose}
-        return answer_of(self._connection.get(f"{job_path(job_id)}/answer", query))
+        return answer_of(self._connection.get(f"{job_path(job_id)}/answer", {"purpose": purpose}))
 
     def request_target(self, job_id: str) -> RequestTarget | None:
         """Return the target of a `request` job, as far as you may see it; None for a sync."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,28 +40,25 @@ class HttpTokens:
     @twin(TokenService.list)
     def list(self, *, every: bool) -> list[TokenInfo]:
         query = {"every": str(every).lower()}
-        return [_token(each) for each in self._connection.get("/v1/tokens", query)["tokens"]]
+        return value_of(list[TokenInfo], self._connection.get("/v1/tokens", query)["tokens"])
 
     @twin(TokenService.add)
     def add(self, *, life: timedelta | None, **order: Any) -> TokenInfo:
         lists = {"roles": [*order["roles"]], "scopes": [*order["scopes"]]}
-        return _token(self._connection.post("/v1/tokens", {**order, **lists, "days": _days(life)}))
+        body = {**order, **lists, "days": _days(life)}
+        return value_of(TokenInfo, self._connection.post("/v1/tokens", body))
 
     @twin(TokenService.rotate)
     def rotate(
         self, token_id: str, *, overlap: timedelta, life: timedelta | None, **order: Any
     ) -> TokenInfo:
         body = {**order, "overlap_hours": overlap / timedelta(hours=1), "days": _days(life)}
-        return _token(self._connection.post(f"{token_path(token_id)}/rotate", body))
+        return value_of(TokenInfo, self._connection.post(f"{token_path(token_id)}/rotate", body))
 
     @twin(TokenService.revoke)
     def revoke(self, token_id: str, **order: Any) -> TokenInfo:
         path = f"{token_path(token_id)}/revoke"
-        return _token(self._connection.post(path, order, may_repeat=True))
-
-
-def _token(document: Mapping[str, Any]) -> TokenInfo:
-    return value_of(TokenInfo, document)
+        return value_of(TokenInfo, self._connection.post(path, order, may_repeat=True))
 
 
 def _days(life: timedelta | None) -> float | None:
@@ -92,8 +89,7 @@ class HttpSchedules:
 
 def _schedule(document: Mapping[str, Any]) -> Schedule:
     jobs = [status_of(job) for job in document["jobs"]]
-    values = {name: value for name, value in document.items() if name != "next_at"}
-    return replace(value_of(Schedule, {**values, "jobs": ()}), jobs=jobs)
+    return replace(value_of(Schedule, {**document, "jobs": ()}), jobs=jobs)
 
 
 @dataclass(frozen=True)
@@ -198,18 +194,9 @@ class HttpFleet:
             providers = None
         document = self._connection.get("/v1/fleet", {"provider": list(providers or ()) or None})
         processes, fleet = document["processes"], None
-        known = {each.name for each in fields(Heartbeat)}
         if processes is not None:
-            fleet = Fleet(
-                [
-                    value_of(
-                        Heartbeat,
-                        {"id": each["name"]}
-                        | {name: value for name, value in each.items() if name in known},
-                    )
-                    for each in processes
-                ]
-            )
+            named = [{"id": each["name"], **each} for each in processes]
+            fleet = Fleet(value_of(list[Heartbeat], named))
         return Liveness(fleet, [obstacle_of(each) for each in document["obstacles"]])
 
     def dashboard(self) -> Dashboard:

@@ -11,17 +11,11 @@ from sisgate.client.provider_state import limiter_of
 from sisgate.client.values import Json, status_of, value_of
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.priorities import Priority
-from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
+from sisgate.gateway.bulk_actions import BulkReview
 from sisgate.gateway.dashboard import Dashboard
 from sisgate.gateway.hold import Hold
 from sisgate.gateway.overview import ProviderOverview
 from sisgate.gateway.provider_load import KeyAges, ProviderLoad, ServiceSummary
-from sisgate.gateway.timeline import Timeline
-
-
-def timeline_of(document: Json) -> Timeline:
-    """Return what happened to a job."""
-    return value_of(Timeline, document)
 
 
 def review_of(document: Json, wanted: JobFilter) -> BulkReview:
@@ -29,11 +23,6 @@ def review_of(document: Json, wanted: JobFilter) -> BulkReview:
     names = [each.name for each in fields(BulkReview) if each.name not in {"wanted", "sample"}]
     sample = [status_of(each) for each in document["sample"]]
     return BulkReview(wanted=wanted, sample=sample, **{name: document[name] for name in names})
-
-
-def outcome_of(document: Json) -> BulkOutcome:
-    """Return what became of an action on all jobs that match."""
-    return value_of(BulkOutcome, document)
 
 
 def dashboard_of(document: Json) -> Dashboard:

@@ -10,7 +10,6 @@ from sisgate.client.connection import Connection
 from sisgate.client.reading import reads_answers
 from sisgate.client.values import Json, moment, person_of, value_of
 from sisgate.privacy.erasure import ErasureReport
-from sisgate.privacy.person_search import ResidualMatch
 from sisgate.privacy.retention import RetentionResult, RetentionRule
 
 ERASE_SECONDS = 300.0
@@ -61,11 +60,7 @@ class HttpPrivacy:
             "suppress": suppress, "dry_run": dry_run,
         }  # fmt: skip
         done = self._connection.post("/v1/persons/erase", body, silence=ERASE_SECONDS)
-        return ErasureReport(
-            done["provider"], done["person"], Counter(done["done"]),
-            value_of(list[ResidualMatch], done["left"]),
-            done["suppressed"], done["compacted"], done["dry_run"],
-        )  # fmt: skip
+        return value_of(ErasureReport, {**done, "pseudonym": done["person"]})
 
     def lift(
         self,

@@ -61,8 +61,7 @@ class HttpServiceLevels:
     def month(self, provider: str, month: str | None = None) -> MonthState:
         """Return a month's report, `"2026-10"`, the last whole month by default; in UTC."""
         found = self._connection.get(f"{sla_path(provider)}/month", {"month": month})
-        level = _level({name: found[name] for name in found if name not in {"month", "days"}})
-        return MonthState(found["month"], level, found["days"])
+        return MonthState(found["month"], _level(found), found["days"])
 
     def report(self, provider: str, month: str | None = None) -> str:
         """Return a month's report as a page of HTML to print; raises as `month`."""
@@ -75,18 +74,7 @@ def _provider(document: Json) -> ProviderSla:
 
 
 def _level(document: Json) -> ServiceLevel:
-    given = {
-        "kind", "resource", "target", "bound_seconds", "total", "bad", "observed_seconds",
-        "known_share",
-    }  # fmt: skip
-    measured = [
-        {
-            name: value
-            for name, value in (each | {"kind": each["objective"]}).items()
-            if name in given
-        }
-        for each in document["objectives"]
-    ]
+    measured = [{**each, "kind": each["objective"]} for each in document["objectives"]]
     return ServiceLevel(
         document["provider"],
         value_of(datetime, document["since"]),

@@ -39,10 +39,6 @@ def text_of(name: str, at: datetime | None) -> str | None:
     return at.isoformat() if at is not None else None
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
 _STATUS = tuple(field.name for field in fields(JobStatus))
 _TIMES = ("accepted_at", "started_at", "ended_at", "expires_at", "settled_at")
 
@@ -121,9 +117,10 @@ def queue_of(document: Json) -> PriorityQueue:
 
 def record_of(provider: str, resource: str, line: Json) -> StoredRecord:
     """Return a record of a dataset."""
+    at = datetime.fromisoformat
     return StoredRecord(
-        provider, resource, line["sourcedId"], line["data"], _moment(line["firstSeen"]),
-        _moment(line["lastSeen"]), _moment(line["changedAt"]), moment(line["deletedAt"]),
+        provider, resource, line["sourcedId"], line["data"], at(line["firstSeen"]),
+        at(line["lastSeen"]), at(line["changedAt"]), moment(line["deletedAt"]),
     )  # fmt: skip
 
 
@@ -131,7 +128,7 @@ def change_of(provider: str, resource: str, line: Json) -> StoredChange:
     """Return a change of a dataset."""
     return StoredChange(
         provider, resource, line["sequence"], line["operation"], line["sourcedId"],
-        _moment(line["changedAt"]), line["data"],
+        datetime.fromisoformat(line["changedAt"]), line["data"],
     )  # fmt: skip
 
 

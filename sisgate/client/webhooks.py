@@ -10,14 +10,8 @@ from sisgate.client.connection import Connection
 from sisgate.client.paths import webhook_path
 from sisgate.client.reading import reads_answers
 from sisgate.client.twins import twin
-from sisgate.client.values import moment, value_of
-from sisgate.gateway.webhook_info import (
-    WebhookDelivery,
-    WebhookEvent,
-    WebhookEvents,
-    WebhookInfo,
-    WebhookTry,
-)
+from sisgate.client.values import value_of
+from sisgate.gateway.webhook_info import WebhookDelivery, WebhookEvents, WebhookInfo
 from sisgate.gateway.webhooks import Webhooks
 
 
@@ -31,22 +25,23 @@ class HttpWebhooks:
     @twin(Webhooks.add)
     def add(self, **order: Any) -> WebhookInfo:
         lists = {name: [*order[name]] for name in ("events", "providers")}
-        return _webhook(self._connection.post("/v1/webhooks", {**order, **lists}))
+        return value_of(WebhookInfo, self._connection.post("/v1/webhooks", {**order, **lists}))
 
     @twin(Webhooks.list)
     def list(self, *, app: str | None) -> list[WebhookInfo]:
         found = self._connection.get("/v1/webhooks", {"app": app})["webhooks"]
-        return [_webhook(each) for each in found]
+        return value_of(list[WebhookInfo], found)
 
     @twin(Webhooks.show)
     def show(self, webhook_id: str) -> WebhookInfo:
-        return _webhook(self._connection.get(webhook_path(webhook_id)))
+        return value_of(WebhookInfo, self._connection.get(webhook_path(webhook_id)))
 
     @twin(Webhooks.edit)
     def edit(self, webhook_id: str, **order: Any) -> WebhookInfo:
         lists = {name: order[name] and [*order[name]] for name in ("events", "providers")}
         path, body = webhook_path(webhook_id), {**order, **lists}
-        return _webhook(self._connection.send("PATCH", path, body=body, may_repeat=True).json)
+        changed = self._connection.send("PATCH", path, body=body, may_repeat=True)
+        return value_of(WebhookInfo, changed.json)
 
     @twin(Webhooks.remove)
     def remove(self, webhook_id: str, *, reason: str | None) -> None:
@@ -54,16 +49,16 @@ class HttpWebhooks:
 
     @twin(Webhooks.pause)
     def pause(self, webhook_id: str, **order: Any) -> WebhookInfo:
-        return _webhook(self._post(webhook_id, "pause", order))
+        return value_of(WebhookInfo, self._post(webhook_id, "pause", order))
 
     @twin(Webhooks.resume)
     def resume(self, webhook_id: str, **order: Any) -> WebhookInfo:
-        return _webhook(self._post(webhook_id, "resume", order))
+        return value_of(WebhookInfo, self._post(webhook_id, "resume", order))
 
     @twin(Webhooks.rotate_secret)
     def rotate_secret(self, webhook_id: str, *, overlap: timedelta, **order: Any) -> WebhookInfo:
         body = {**order, "overlap_hours": overlap / timedelta(hours=1)}
-        return _webhook(self._post(webhook_id, "secret", body))
+        return value_of(WebhookInfo, self._post(webhook_id, "secret", body))
 
     @twin(Webhooks.test)
     def test(self, webhook_id: str) -> WebhookDelivery:
@@ -86,28 +81,15 @@ class HttpWebhooks:
     @twin(Webhooks.events)
     def events(self, webhook_id: str, **query: Any) -> WebhookEvents:
         found = self._connection.get(f"{webhook_path(webhook_id)}/events", query)
-        events = [_event(each) for each in found["events"]]
-        return WebhookEvents(events, found["cursor"], found["more"])
+        return value_of(WebhookEvents, {**found, "events": list(map(_event, found["events"]))})
 
     def _post(self, webhook_id: str, act: str, order: Mapping[str, Any] | None = None) -> Any:
         return self._connection.post(f"{webhook_path(webhook_id)}/{act}", order)
 
 
-def _webhook(document: Mapping[str, Any]) -> WebhookInfo:
-    return value_of(WebhookInfo, document)
-
-
-def _event(document: Mapping[str, Any]) -> WebhookEvent:
-    at = moment(document["timestamp"])
-    assert at is not None
-    return WebhookEvent(document["number"], document["id"], document["type"], at, document["data"])
+def _event(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**document, "at": document["timestamp"]}
 
 
 def _delivery(document: Mapping[str, Any]) -> WebhookDelivery:
-    last = document["last"]
-    return WebhookDelivery(
-        document["webhook"], _event(document), document["state"], document["attempts"],
-        moment(document["next_attempt_at"]), moment(document["ended_at"]),
-        value_of(WebhookTry, last) if last else None,
-        value_of(tuple[WebhookTry, ...], document["tries"]),
-    )  # fmt: skip
+    return value_of(WebhookDelivery, {**document, "event": _event(document)})

@@ -9,7 +9,6 @@ from pydantic import Field
 from sisgate.gateway import AlertStatus, ChannelStatus, Silence
 from sisgate.web.schemas.document import Document, Moment, OrderDocument
 
-SeverityName = Literal["info", "warning", "critical"]
 StateName = Literal["pending", "firing", "acknowledged", "resolved"]
 
 

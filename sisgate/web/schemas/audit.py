@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -96,8 +95,3 @@ class PublicKeysDocument(Document):
     """The public audit keys, newest first, as `sisgate audit verify --public-key` takes them."""
 
     keys: Annotated[list[str], Field(examples=[["1f0a6c2e:MCowBQYDK2VwAyEA…"]])]
-
-    @classmethod
-    def of(cls, keys: Iterable[str]) -> Self:
-        """Return the document of keys."""
-        return cls(keys=list(keys))
