@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,14 +14,13 @@ from typing import Any, TypeVar
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 
 from sisgate import __version__, tracing
-from sisgate.client.problems import error_of
+from sisgate.client.no_answer import NoAnswer, away, error_in, may_have_arrived
 from sisgate.client.reading import note_answer
 from sisgate.clock import Clock, SystemClock
-from sisgate.domain.network import causes_of, tls_fault, why_unreachable
-from sisgate.domain.secret import HoldsSecret, forget_locals
+from sisgate.domain.secret import HoldsSecret
 from sisgate.errors import (
     AnswerInvalid,
     ServiceUnavailable,
@@ -30,7 +28,6 @@ from sisgate.errors import (
     TooManyRequests,
     UsageError,
 )
-from sisgate.problem_details import MEDIA_TYPE
 from sisgate.settings.service import ServiceAddress
 
 CONNECT_SECONDS = 5.0
@@ -41,17 +38,6 @@ LONGEST_PAUSE_SECONDS = 5.0
 POOL = 64
 """Connections that are kept for reuse; more are made where more threads ask at once."""
 CHUNK_BYTES = 65_536
-
-_REASONS = (
-    (ConnectionRefusedError, "it refuses connections"),
-    (socket.gaierror, "its name is not known"),
-    (requests.ConnectTimeout, "no connection in time"),
-    (requests.ReadTimeout, "no answer in time"),
-)
-"""Why a service cannot be reached, for people."""
-
-_GATEWAYS = frozenset({502, 503, 504})
-"""What proxies answer while the service behind them is away."""
 
 Pairs = Mapping[str, Any] | None
 T = TypeVar("T")
@@ -67,18 +53,6 @@ class _Bearer(AuthBase):
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
         return request
-
-
-class _NoAnswer(Exception):
-    """Nothing of the service came back. `error` is what the caller gets in the end."""
-
-    def __init__(
-        self, error: ServiceUnavailable, *, was_sent: bool, seconds: float | None = None
-    ) -> None:
-        super().__init__()
-        self.error = error
-        self.was_sent = was_sent
-        self.seconds = seconds
 
 
 class AnsweredObject(dict[str, Any]):
@@ -213,7 +187,7 @@ class Connection:
                     *whole, rest = (rest + chunk).split(b"\n")
                     yield from whole
             except (requests.RequestException, HTTPError) as error:
-                raise self._away(error, "broke off its answer, which is not complete") from None
+                raise away(self.url, error, "broke off its answer, which is not complete") from None
         if rest:
             raise ServiceUnavailable(f"{self.url} broke off its answer, which is not complete.")
 
@@ -232,7 +206,7 @@ class Connection:
             except TooManyRequests as error:
                 failed: SisgateError = error
                 pause = error.seconds
-            except _NoAnswer as nothing:
+            except NoAnswer as nothing:
                 failed = nothing.error
                 was_sent |= nothing.was_sent
                 nothing.error.was_sent = was_sent
@@ -264,48 +238,18 @@ class Connection:
                 allow_redirects=False, stream=stream,
             )  # fmt: skip
         except requests.RequestException as error:
-            raise _NoAnswer(
-                self._away(error, "gave no answer"), was_sent=_was_sent(error)
-            ) from None
+            nothing = away(self.url, error, "gave no answer")
+            raise NoAnswer(nothing, was_sent=may_have_arrived(error)) from None
         if response.status_code < 300:
             note_answer()
             return response
         with response:
             try:
-                failed = self._error_of(response)
+                failed = error_in(response, self.url)
             except (requests.RequestException, HTTPError) as error:  # of a stream's first read
-                away = self._away(error, "broke off its answer")
-                raise _NoAnswer(away, was_sent=True) from None
+                nothing = away(self.url, error, "broke off its answer")
+                raise NoAnswer(nothing, was_sent=True) from None
             raise failed
-
-    def _error_of(self, response: requests.Response) -> SisgateError:
-        kind = response.headers.get("Content-Type", "").partition(";")[0]
-        retry_after = _seconds(response.headers.get("Retry-After"))
-        if kind == MEDIA_TYPE:
-            try:
-                error = error_of(response.json(), retry_after)
-                error.service = self.url
-                return error
-            except (ValueError, TypeError, AttributeError, RecursionError):
-                pass
-        status, url = response.status_code, self.url
-        if status in _GATEWAYS:
-            away = f"{url} is away: what stands before it answered {status}. Try again later."
-            raise _NoAnswer(ServiceUnavailable(away), was_sent=True, seconds=retry_after)
-        if 300 <= status < 400:
-            why = "answers with a redirect, which is not followed: the token would go along"
-        else:
-            why = f"answered {status}, and not as sisgate's service does"
-        return ServiceUnavailable(f"{url} {why}. Is SISGATE_URL the address of that service?")
-
-    def _away(self, error: Exception, what: str) -> ServiceUnavailable:
-        """Return our error for one of the network, whose text may hold the request."""
-        causes = [type(each) for each in causes_of(error)]
-        why = next((text for kind, text in _REASONS if kind in causes), why_unreachable(error))
-        forget_locals(error)
-        return ServiceUnavailable(
-            f"{self.url} {what} ({why}). Check SISGATE_URL, and that `sisgate serve` runs there."
-        )
 
     def _opened(self) -> requests.Session:
         with self._lock:
@@ -326,26 +270,11 @@ def _session() -> requests.Session:
     return session
 
 
-def _was_sent(error: Exception) -> bool:
-    """Return whether the request may have arrived: a connection came about."""
-    if isinstance(error, requests.ConnectTimeout):
-        return False
-    fault = tls_fault(error)
-    if fault is not None:
-        return not fault.is_certificate
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return not isinstance(reason, NewConnectionError)
-
-
 def _as_json(body: Any) -> bytes:
     try:
         return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"The request cannot be written as JSON: {error}.") from None
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isascii() and text.isdigit() else None
 
 
 def _given(query: Pairs) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sisgate.clock import Clock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway.core import Core
-from sisgate.ledger import controls, recent_work, webhooks
+from sisgate.ledger import controls, recent_jobs, recent_work, webhooks
 from sisgate.ledger.keys import list_keys, rotation_failures
 from sisgate.ledger.recent_work import Contact, ErrorRow, RunningAttempt, WaitingCalls
 from sisgate.ledger.schema import Control, Job, Key, Webhook
@@ -72,10 +72,10 @@ def _of_session(session: Session, now: datetime, asked: Sequence[str] | None) ->
         controls={each.provider: each for each in controls.all_set(session)},
         contacts=recent_work.contacts(session, since),
         waiting=_by_provider(recent_work.waiting(session, asked)),
-        failed=_by_provider(recent_work.failed_jobs(session, since, asked)),
-        held=_by_provider(recent_work.held_syncs(session, asked)),
-        failed_syncs=_by_provider(recent_work.failed_syncs(session, now, asked)),
-        unsettled=_by_provider(recent_work.unsettled(session, asked)),
+        failed=_by_provider(recent_jobs.failed_jobs(session, since, asked)),
+        held=_by_provider(recent_jobs.held_syncs(session, asked)),
+        failed_syncs=_by_provider(recent_jobs.failed_syncs(session, now, asked)),
+        unsettled=_by_provider(recent_jobs.unsettled(session, asked)),
         webhooks=webhooks.failing(session),
         running=_by_provider(recent_work.running(session)),
         keys=_by_provider(list_keys(session, asked[0] if asked else None)),

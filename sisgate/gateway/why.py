@@ -21,7 +21,7 @@ from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.provider_facts import NameOf, held_sync, lost_among, met_error
 from sisgate.gateway.verdict_facts import read_facts
-from sisgate.ledger import audit_log, job_calls, job_search, recent_work
+from sisgate.ledger import audit_log, job_calls, job_search, recent_jobs
 from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Dataset, Job
@@ -165,8 +165,8 @@ class Verdicts:
         readers = read_consumers(self._core, name, resource)
         with self._core.database.read() as session:
             dataset = session.get(Dataset, (name, resource))
-            last = recent_work.last_sync(session, name, resource)
-            held = recent_work.held_syncs(session, [name], resource)
+            last = recent_jobs.last_sync(session, name, resource)
+            held = recent_jobs.held_syncs(session, [name], resource)
             synced_at = dataset.synced_at if dataset is not None else None
             return DatasetFacts(
                 name,

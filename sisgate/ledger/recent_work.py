@@ -1,4 +1,4 @@
-"""What came of calls and jobs lately, and what waits: the facts of a verdict.
+"""What came of calls lately, and which wait: facts of a verdict. Of jobs: `recent_jobs`.
 
 Each function reads a bounded number of rows, or only live ones and those of a few minutes.
 """
@@ -12,15 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sisgate.domain.links import Link
-from sisgate.domain.states import CallState, JobKind, JobState
+from sisgate.domain.states import CallState, JobState
 from sisgate.ledger.attempts import was_sent, was_tried
-from sisgate.ledger.datasets import ASK_AGAIN, REFUSED
-from sisgate.ledger.deletions import waits_for_approval
-from sisgate.ledger.schema import Attempt, Call, Dataset, Job
-from sisgate.ledger.states import is_in, is_still, job_ended_as, job_is_live, live_call
+from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.states import is_in, is_still, job_is_live, live_call
 
 SAMPLE = 200
 """Calls whose latency is read, jobs and waiting calls whose errors are read, of one provider."""
@@ -147,22 +145,12 @@ def ended_attempts(
         )
     )  # fmt: skip
     found: defaultdict[str, list[EndedAttempt]] = defaultdict(list)
-    for (
-        provider,
-        app,
-        started,
-        ended,
-        status,
-        resource,
-        method,
-        endpoint,
-        elapsed,
-        unsent,
-    ) in _newest(session, query, attempt.provider, attempt.started_at, providers):
+    rows = _newest(session, query, attempt.provider, attempt.started_at, providers)
+    for provider, app, begun, ended, status, resource, method, endpoint, elapsed, unsent in rows:
         found[provider].append(
             EndedAttempt(
-                app, started, status, resource or method or "", endpoint,
-                None if elapsed is None else elapsed / 1000, (ended - started).total_seconds(),
+                app, begun, status, resource or method or "", endpoint,
+                None if elapsed is None else elapsed / 1000, (ended - begun).total_seconds(),
                 unsent,
             )
         )  # fmt: skip
@@ -182,7 +170,7 @@ def calls_by_app(
         .select_from(Attempt)
         .join(Call, Call.id == Attempt.call_id)
         .join(Job, Job.id == Call.job_id)
-        .where(_among(Attempt.provider, providers), Attempt.started_at >= since, was_sent())
+        .where(among(Attempt.provider, providers), Attempt.started_at >= since, was_sent())
         .group_by(Attempt.provider, Job.app)
         .order_by(calls.desc(), Job.app)
     )
@@ -194,7 +182,7 @@ def calls_by_app(
 
 def waiting(session: Session, providers: Sequence[str] | None = None) -> list[WaitingCalls]:
     """Return the calls that wait, and the accepted jobs that have none yet as one call each."""
-    of_provider = _among(Job.provider, providers)
+    of_provider = among(Job.provider, providers)
     calls = (
         select(
             Job.provider,
@@ -241,7 +229,7 @@ def _newest(
     providers: Sequence[str],
 ) -> Iterable[Any]:
     """Return the newest `SAMPLE` rows of each provider, newest first."""
-    query = query.where(_among(provider, providers))
+    query = query.where(among(provider, providers))
     if len(providers) == 1:  # by the index, however many there are
         return session.execute(query.order_by(order.desc()).limit(SAMPLE))
     place = func.row_number().over(partition_by=provider, order_by=order.desc()).label("place")
@@ -249,90 +237,6 @@ def _newest(
     return session.execute(
         select(*list(ranked)[:-1]).where(ranked.place <= SAMPLE).order_by(ranked.place)
     )
-
-
-def failed_jobs(
-    session: Session, since: datetime, providers: Sequence[str] | None = None
-) -> list[ErrorRow]:
-    """Return the jobs that ended without success since a time, newest first."""
-    failed = is_still(Job.state, JobState.FAILED, JobState.EXPIRED, JobState.UNKNOWN)
-    rows = session.execute(
-        select(Job.provider, Job.id, Job.ended_at, Job.error, Job.resource)
-        .where(
-            Job.ended_at.is_not(None),
-            Job.ended_at >= since,
-            failed,
-            Job.error.is_not(None),
-            _among(Job.provider, providers),
-        )
-        .order_by(Job.ended_at.desc())
-        .limit(SAMPLE)
-    )
-    return [ErrorRow(*row) for row in rows]
-
-
-def held_syncs(
-    session: Session, providers: Sequence[str] | None = None, resource: str | None = None
-) -> list[Job]:
-    """Return the syncs whose deletions wait for approval: no later one of the dataset is done."""
-    query = select(Job).where(
-        waits_for_approval(),
-        _among(Job.provider, providers),
-        true() if resource is None else Job.resource == resource,
-    )
-    return list(session.scalars(query.order_by(Job.ended_at.desc()).limit(SAMPLE)))
-
-
-def unsettled(session: Session, providers: Sequence[str] | None = None) -> list[Job]:
-    """Return the jobs of unknown outcome, the oldest first."""
-    query = select(Job).where(
-        job_ended_as(JobState.UNKNOWN),
-        _among(Job.provider, providers),
-    )
-    return list(session.scalars(query.order_by(Job.ended_at).limit(SAMPLE)))
-
-
-def failed_syncs(
-    session: Session, now: datetime, providers: Sequence[str] | None = None
-) -> list[Job]:
-    """Return the newest sync of each dataset, if it failed lately and no other try helps.
-
-    Datasets that a provider does not offer are left out, see `datasets.absent`.
-    """
-    later = aliased(Job)
-    is_settled = (
-        select(later.id)
-        .where(
-            later.provider == Job.provider,
-            later.resource == Job.resource,
-            later.ended_at > Job.ended_at,
-            is_still(later.state, JobState.DONE, JobState.HELD, JobState.FAILED),
-        )
-        .exists()
-    )
-    read = select(Dataset.resource).where(
-        Dataset.provider == Job.provider, Dataset.synced_at.is_not(None)
-    )
-    is_refused = func.coalesce(Job.error["status"].as_integer(), 0).in_(REFUSED)
-    is_absent = is_refused & ~read.where(Dataset.resource == Job.resource).exists() & read.exists()
-    query = select(Job).where(
-        job_ended_as(JobState.FAILED),
-        Job.accepted_at > now - ASK_AGAIN,
-        Job.kind == JobKind.SYNC,
-        ~Job.dead,
-        _among(Job.provider, providers),
-        ~is_settled,
-        ~is_absent,
-    )
-    return list(session.scalars(query.order_by(Job.ended_at.desc()).limit(SAMPLE)))
-
-
-def last_sync(session: Session, provider: str, resource: str) -> Job | None:
-    """Return the newest sync of a dataset, whatever became of it."""
-    query = select(Job).where(
-        Job.kind == JobKind.SYNC, Job.provider == provider, Job.resource == resource
-    )
-    return session.scalar(query.order_by(Job.accepted_at.desc()).limit(1))
 
 
 def running(session: Session) -> list[RunningAttempt]:
@@ -349,9 +253,10 @@ def running(session: Session) -> list[RunningAttempt]:
     ]
 
 
-def _among(
+def among(
     column: InstrumentedAttribute[str], providers: Sequence[str] | None
 ) -> ColumnElement[bool]:
+    """Return the condition that a column names one of the providers; None are all."""
     if providers is None:
         return true()
     return column == providers[0] if len(providers) == 1 else column.in_(providers)

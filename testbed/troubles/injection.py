@@ -20,6 +20,7 @@ from testbed.troubles import (  # noqa: F401  # they add their kinds
     of_providers,
     of_stores,
     of_the_fleet,
+    of_turns,
 )
 from testbed.troubles.trouble import KINDS, Expected, Trouble
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from sisgate.domain.priorities import Priority
+from sisgate.domain.rates import Rate
+from sisgate.errors import TooManyRequests
 from sisgate.ledger import schema as tables
+from sisgate.web.inbound import InboundLimits
 from testbed.http_server import Asked, Reply, json_reply
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 
@@ -190,3 +194,19 @@ def webhook_down(at: Trouble) -> Expected:
     with at.scene.runtime.database.write() as session:
         session.get_one(tables.Webhook, hook.id).failures = at.scene.random.randint(3, 40)
     return Expected()
+
+
+@kind()
+def asks_too_often(at: Trouble) -> Expected:
+    """An app asks the HTTP service far more often than it may, and is answered 429 by us."""
+    limits, rate = InboundLimits(at.scene.gateway), Rate.parse("10/m")
+
+    def more() -> None:
+        for _ in range(40):
+            with suppress(TooManyRequests):
+                limits.count(rate, "portal")
+
+    more()
+    at.more = more
+    at.subject = "fleet"
+    return of("app", "inbound_refused", name="portal", says="10/m")

@@ -163,3 +163,16 @@ def _token_answer(at: Trouble, reply: Reply) -> None:
     at.scene.districts["clark"].answer = lambda asked: (
         reply if asked.path == "/token" else good(asked)
     )
+
+
+@kind(wants_key=True, bench_only=True)
+def key_revoked_by_the_vendor(at: Trouble) -> Expected:
+    """The client was deleted at the vendor: token requests are 400, as the standard says."""
+    at.district = "clark"
+
+    def answer(_: Asked) -> Reply:
+        return 400, {"Content-Type": "application/json"}, b'{"error": "invalid_client"}'
+
+    at.scene.districts["clark"].answer = answer
+    _forget_token(at)
+    return of("key", "key_refused")

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from sisgate.domain.certificates import Certificate
 from testbed.scene import DISTRICTS
-from testbed.troubles.trouble import Expected, Trouble, kind, of
+from testbed.troubles.of_neglect import apply_version
+from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 
 
 def _reconnect(at: Trouble) -> None:
@@ -17,9 +18,7 @@ def _reconnect(at: Trouble) -> None:
 def _rename(at: Trouble, *names: str) -> None:
     """Let the URLs of providers have a host whose name nobody knows, as if it were forgotten."""
     gateway = at.scene.gateway
-    file = gateway.settings.config_file
-    assert file is not None
-    gateway.configuration.apply(file, actor="test")
+    apply_version(at)
     for name in names:
         url = at.scene.districts[name].server.url
         plan = gateway.configuration.plan_renamed_endpoint(name, url, f"http://{name}.invalid")
@@ -110,3 +109,64 @@ def two_gone(at: Trouble) -> Expected:
 
     at.more = more
     return of("provider", "provider_unreachable", "provider_down", name=at.district)
+
+
+def _move_to_one_host(at: Trouble) -> str:
+    """Let two districts be on the host of the first one, as one vendor's customers are."""
+    first, second = DISTRICTS[:2]
+    gateway = at.scene.gateway
+    apply_version(at)
+    old, new = (at.scene.districts[name].server.url for name in (second, first))
+    plan = gateway.configuration.plan_renamed_endpoint(second, old, f"{new}/second")
+    gateway.configuration.apply(plan, actor="test")
+    at.scene.follow_configuration()
+    for name in (first, second):
+        at.scene.load(name, 4)
+        at.scene.work(name)
+    return new.partition("//")[2].partition(":")[0]
+
+
+def _call(at: Trouble, *names: str) -> None:
+    """Let providers be called in each interval."""
+
+    def more() -> None:
+        for name in names:
+            at.scene.load(name, 3)
+            at.scene.work(name)
+
+    at.more, at.load = more, 0
+
+
+@kind(bench_only=True)
+def vendor_host_gone(at: Trouble) -> Expected:
+    """The host of two districts accepts no connection; the third one, elsewhere, answers."""
+    host = _move_to_one_host(at)
+    at.scene.clock.advance(700)
+    at.scene.load("clark", 4)
+    at.scene.work("clark")
+    at.scene.districts[DISTRICTS[0]].stop()
+    _call(at, *DISTRICTS)
+    at.district = DISTRICTS[0]
+    at.subject = "fleet"
+    return of("provider", "host_down", name=host)
+
+
+@kind()
+def vendor_host_gone_alone(at: Trouble) -> Expected:
+    """The same, and no other host was called: one host is no network."""
+    _move_to_one_host(at)
+    at.scene.clock.advance(700)
+    at.scene.districts[DISTRICTS[0]].stop()
+    _call(at, *DISTRICTS[:2])
+    at.subject = at.scene.random.choice(("fleet", *DISTRICTS[:2]))
+    return of("provider", "provider_down", "provider_unreachable", may_doubt=True)
+
+
+@kind(bench_only=True)
+def vendor_host_fails(at: Trouble) -> Expected:
+    """The host of two districts answers 503 to both."""
+    host = _move_to_one_host(at)
+    at.scene.districts[DISTRICTS[0]].answer = answers(503)
+    _call(at, *DISTRICTS[:2])
+    at.subject = "fleet"
+    return of("provider", "host_down", name=host)

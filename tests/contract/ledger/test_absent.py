@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sisgate.domain.states import JobState
-from sisgate.ledger import datasets, jobs, recent_work
+from sisgate.ledger import datasets, jobs, recent_jobs
 from sisgate.ledger.database import Database
 from tests.contract.ledger.rows import NOW, accepted
 
@@ -37,7 +37,7 @@ def found(database: Database, after: timedelta = timedelta(0)) -> list[str | Non
 def broken(database: Database) -> list[str]:
     """The datasets that fail though they are there."""
     with database.read() as session:
-        return sorted(str(job.resource) for job in recent_work.failed_syncs(session, NOW))
+        return sorted(str(job.resource) for job in recent_jobs.failed_syncs(session, NOW))
 
 
 @pytest.mark.parametrize("status", [403, 404, 405, 410, 501])

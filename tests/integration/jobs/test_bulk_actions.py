@@ -13,7 +13,7 @@ from sisgate.errors import UsageError
 from sisgate.gateway.bulk_actions import carry_out
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_status import JobStatus
-from sisgate.ledger import recent_work
+from sisgate.ledger import recent_jobs
 from sisgate.ledger.schema import Job
 
 
@@ -141,7 +141,7 @@ def test_held_syncs_are_those_that_no_later_sync_has_settled(gateway: Gateway) -
 
     def held() -> tuple[list[str], list[str]]:
         with database.read() as session:
-            causes = [job.id for job in recent_work.held_syncs(session, ["open"])]
+            causes = [job.id for job in recent_jobs.held_syncs(session, ["open"])]
         waiting = gateway.jobs.held()
         assert gateway.jobs.search("is:unapproved") == waiting
         return [job.id for job in waiting], causes
