@@ -40,12 +40,16 @@ from sisgate.verdict.facts import (
     TimedCall,
     Timing,
 )
+from sisgate.verdict.refusals import gives_pages
 from sisgate.verdict.slowness import may_be_slow
 from sisgate.verdict.unattended import (
     FailedSync,
     HeldSync,
     Unsettled,
 )
+
+PAGES_BEFORE = timedelta(days=7)
+"""How far back it is asked whether a provider that gives pages gave data."""
 
 NameOf = Callable[[str], str]
 """Returns how an app is named for the caller, who may see only one."""
@@ -267,19 +271,25 @@ class ProviderReader:
         sums: defaultdict[str, int] = defaultdict(int)
         for each in usage:
             sums[self._name_of(each.app)] += each.calls
+        seen = [
+            RecentCall(
+                self._name_of(each.app),
+                each.status,
+                (self._now - each.started_at).total_seconds(),
+                each.part,
+                each.endpoint,
+                Link(each.unsent).step if each.unsent else Link.ANSWER,
+                each.is_page,
+            )
+            for each in ended
+        ]
+        gave_data = gives_pages(seen) and recent_work.gave_data(
+            session, name, self._now - PAGES_BEFORE, self._now
+        )
         return replace(
             facts,
-            recent=[
-                RecentCall(
-                    self._name_of(each.app),
-                    each.status,
-                    (self._now - each.started_at).total_seconds(),
-                    each.part,
-                    each.endpoint,
-                    Link(each.unsent).step if each.unsent else Link.ANSWER,
-                )
-                for each in ended
-            ],
+            recent=seen,
+            gave_data=gave_data,
             met=[met_error(each, self._now) for each in errors],
             usage=dict(sums),
             failed_usage=sum(each.failed for each in usage),

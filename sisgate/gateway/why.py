@@ -146,6 +146,9 @@ class Verdicts:
             settled_by=(status.settled_by, status.settled_at)
             if status.settled_by and status.settled_at
             else None,
+            page=job_calls.last_error(session, status.id)
+            if status.state is JobState.DONE and status.resource is None
+            else None,
             running=status.calls.get(CallState.RUNNING, 0),
             lost=lost_among(read_liveness(self._core.context, [status.provider]), running, now)
             if running

@@ -24,6 +24,10 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Requests that may be repeated blindly. RFC 9110, section 9.2.1."""
 
 
+HTML_PAGE = "html_page"
+"""What is noted of a call whose good answer was a page for people."""
+
+
 class Purpose(StrEnum):
     """Why a call is made."""
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from sisgate.domain.links import Link
 from sisgate.domain.states import CallState, JobState
 from sisgate.ledger.attempts import was_sent, was_tried
+from sisgate.ledger.calls import HTML_PAGE, Purpose
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.states import is_in, is_still, job_is_live, live_call
 
@@ -29,9 +30,9 @@ class EndedAttempt:
     """An attempt that ended: whose it was, when it began, and its status; None for no answer.
 
     `unsent` is where it broke off if it was not sent. What was not sent for a reason of our own
-    is none. `part` is what its call is about: a dataset, or the method of a request. `endpoint` and
-    `provider_seconds` are those of the call's last attempt, the latter None for others, and
-    without an answer.
+    is none. `is_page`: a request was answered by a page for people. `part` is what its call is
+    about: a dataset, or the method of a request. `endpoint` and `provider_seconds` are those of the
+    call's last attempt, the latter None for others, and without an answer.
     """
 
     app: str
@@ -42,6 +43,7 @@ class EndedAttempt:
     provider_seconds: float | None
     all_seconds: float
     unsent: str | None = None
+    is_page: bool = False
 
 
 @dataclass(slots=True)
@@ -134,6 +136,7 @@ def ended_attempts(
             attempt.provider, Job.app, attempt.started_at, attempt.ended_at, attempt.status,
             Job.resource, call.target["method"].as_string(), call.endpoint,
             case((is_last, call.elapsed_ms)), attempt.unsent,
+            case((is_last, call.error["code"].as_string())),
         )
         .join(call, call.id == attempt.call_id)
         .join(Job, Job.id == call.job_id)
@@ -146,15 +149,33 @@ def ended_attempts(
     )  # fmt: skip
     found: defaultdict[str, list[EndedAttempt]] = defaultdict(list)
     rows = _newest(session, query, attempt.provider, attempt.started_at, providers)
-    for provider, app, begun, ended, status, resource, method, endpoint, elapsed, unsent in rows:
+    for provider, app, begun, ended, status, resource, method, endpoint, elapsed, *more in rows:
+        unsent, code = more
         found[provider].append(
             EndedAttempt(
                 app, begun, status, resource or method or "", endpoint,
                 None if elapsed is None else elapsed / 1000, (ended - begun).total_seconds(),
-                unsent,
+                unsent, code == HTML_PAGE,
             )
         )  # fmt: skip
     return found
+
+
+def gave_data(session: Session, provider: str, since: datetime, until: datetime) -> bool:
+    """Return whether a request was answered by data, and not by a page, in a time."""
+    answered = (
+        select(Attempt.call_id)
+        .join(Call, Call.id == Attempt.call_id)
+        .where(
+            Attempt.provider == provider,
+            Attempt.started_at >= since,
+            Attempt.started_at < until,
+            Attempt.status < 300,
+            Call.purpose == Purpose.REQUEST,
+            Call.error["code"].as_string().is_distinct_from(HTML_PAGE),
+        )
+    )
+    return session.execute(answered.limit(1)).first() is not None
 
 
 def calls_by_app(

@@ -218,6 +218,16 @@ class HttpResponse:
         return f"with a body that is not JSON ({kind}, {len(self.body)} bytes)"
 
     @property
+    def is_page(self) -> bool:
+        """Whether it is a page for people, such as a log-in, by its declared type.
+
+        >>> HttpResponse(200, {"content-type": "Text/HTML; charset=utf-8"}, b"").is_page
+        True
+        """
+        declared = self.headers.get("content-type", "").strip().lower()
+        return declared.startswith(("text/html", "application/xhtml+xml"))
+
+    @property
     def charset(self) -> str | None:
         """The character encoding declared by the content type, None without one."""
         message = Message()

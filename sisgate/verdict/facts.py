@@ -43,7 +43,8 @@ class RecentCall:
     """A call that ended lately: whose it was, and its status; None for no answer.
 
     `part` is what it was about: a dataset, or the method of a request. `endpoint` is the one that
-    was called, or called last. `link` is where it broke off; before `ANSWER` it was not sent.
+    was called, or called last. `is_page`: a request was answered by a page for people. `link` is
+    where it broke off; before `ANSWER` it was not sent.
     """
 
     app: str
@@ -52,6 +53,7 @@ class RecentCall:
     part: str = ""
     endpoint: str | None = None
     link: Link = Link.ANSWER
+    is_page: bool = False
 
     @property
     def failed(self) -> bool:
@@ -168,7 +170,8 @@ class ProviderFacts:
     of which the provider failed `failed_usage`.
     `recent` are the calls that ended lately, newest first. `running_seconds` are the ages of the
     calls under way, oldest first, of which `lost` are those that no live worker has.
-    `jobs_waiting` is None where they are fewer than `max_waiting_jobs`.
+    `jobs_waiting` is None where they are fewer than `max_waiting_jobs`. `gave_data`: before those
+    calls it answered requests by data, known if it gives only pages lately.
     """
 
     name: str
@@ -190,6 +193,7 @@ class ProviderFacts:
     keys: Sequence[KeyStanding] = ()
     warn_before_seconds: float = 0.0
     certificates: Sequence[EndingCertificate] = ()
+    gave_data: bool = False
     held: Sequence[HeldSync] = ()
     unsettled: Unsettled | None = None
     jobs_waiting: int | None = None
@@ -233,7 +237,8 @@ class JobFacts:
     0 for one that is due.
     `error` is what it ended with; `cancelled` is who cancelled it, None if nobody did;
     `tried` is whether any of its calls was ever sent, `incomplete` whether it is a sync that is
-    done and could not read all. `settled_by` is what has settled it since if it was held, and when.
+    done and could not read all, `page` what is said of an answer that is a page. `settled_by` is
+    what has settled it since if it was held, and when.
     """
 
     id: str
@@ -250,6 +255,7 @@ class JobFacts:
     incomplete: bool = False
     cancelled: ByHand | None = None
     settled_by: tuple[str, datetime] | None = None
+    page: str | None = None
     running: int = 0
     lost: int = 0
     retry_in_seconds: float | None = None

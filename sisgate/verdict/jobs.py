@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sisgate.domain.figures import counted, duration
 from sisgate.domain.priorities import Priority
+from sisgate.domain.sentences import inside
 from sisgate.domain.states import JobState
 from sisgate.liveness.obstacles import Cause
 from sisgate.verdict.congestion import quota_of
@@ -43,6 +44,13 @@ def of_job(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> 
         yield from _waiting(job, provider, found)
     elif job.state is not JobState.DONE:
         yield from _ended(job, provider, found)
+    elif job.page is not None:
+        yield _finding(
+            job, Trouble.ANSWERS_INVALID, Party("nobody"), Severity.WARNS, Certainty.CERTAIN,
+            f"it is done, but {inside(_sentence(job.page))}",
+            f"`sisgate jobs timeline {job.id[:8]}` shows the request.",
+        )  # fmt: skip
+        yield from (each for each in found if each.cause == Trouble.ANSWERS_INVALID)
 
 
 def _waiting(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> Iterator[Finding]:

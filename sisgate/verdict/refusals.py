@@ -208,6 +208,8 @@ def _answers(facts: ProviderFacts) -> Iterator[Finding]:
         and (each.seconds_ago or 0) <= _window(facts, each.resource)
     ]
     if not invalid:
+        if facts.gave_data and gives_pages(facts.recent):
+            yield _pages(facts)
         return
     jobs = sorted({each.job for each in invalid if each.job})
     good = sum(1 for each in newest(facts) if each.succeeded)
@@ -222,6 +224,31 @@ def _answers(facts: ProviderFacts) -> Iterator[Finding]:
         "Something changed at the provider, or a proxy or a log-in answers in its place: "
         f"`sisgate jobs show {jobs[0][:8] if jobs else 'JOB'}` quotes it.",
         {"jobs": jobs[:5], "answers": len(invalid), "good_answers": good},
+        facts.name,
+    )
+
+
+def gives_pages(recent: Sequence[RecentCall]) -> bool:
+    """Return whether the newest requests that were answered as asked all got pages."""
+    answered = [each.is_page for each in recent if each.succeeded and each.part.isupper()]
+    return sum(takewhile(bool, answered)) >= FEWEST
+
+
+def _pages(facts: ProviderFacts) -> Finding:
+    answered = [each for each in facts.recent if each.succeeded and each.part.isupper()]
+    pages = list(takewhile(lambda each: each.is_page, answered))
+    apps = sorted({each.app for each in pages})
+    return Finding(
+        Trouble.ANSWERS_INVALID,
+        Party("provider", facts.name),
+        Severity.HARMS,
+        Certainty.LIKELY if len(pages) >= MOVED_CALLS or len(apps) > 1 else Certainty.POSSIBLE,
+        f"{facts.name} answers the last {len(pages)} requests, of {listed(apps)}, by HTML pages, "
+        "and gave data before",
+        "A log-in or a maintenance page answers in its place: ask the operator of "
+        f"{facts.name}. Or the paths are none of its API: `sisgate jobs list --provider "
+        f"{facts.name}` shows the requests.",
+        {"pages": len(pages), "apps": apps},
         facts.name,
     )
 

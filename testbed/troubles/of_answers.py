@@ -61,6 +61,24 @@ def login_page(at: Trouble) -> Expected:
     return of("provider", "answers_invalid", name="clark", says="HTML")
 
 
+@kind()
+def pages_for_data(at: Trouble) -> Expected:
+    """Requests of apps are answered by the page of a log-in, with status 200."""
+    _answer_all(at, lambda _: (200, HTML, LOGIN))
+    at.load = max(at.load, 6)
+    at.subject = at.scene.random.choice((at.district, "fleet"))
+    return of("provider", "answers_invalid", name=at.district, says="HTML", may_doubt=True)
+
+
+@kind()
+def pages_as_ever(at: Trouble) -> Expected:
+    """A provider answers some apps by pages as ever: that is none of our concern."""
+    _answer_all(at, lambda _: (200, HTML, LOGIN))
+    at.scene.clock.advance(8 * 86_400)
+    at.load = max(at.load, 6)
+    return Expected()
+
+
 @kind(wants_key=True)
 def login_elsewhere(at: Trouble) -> Expected:
     """Everything is redirected to the single sign-on of another host."""

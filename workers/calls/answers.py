@@ -10,8 +10,9 @@ from sisgate.audit import events
 from sisgate.credentials.sealed import marks_of
 from sisgate.domain.states import CallState, JobState
 from sisgate.ledger import call_statements, jobs
+from sisgate.ledger.calls import HTML_PAGE
 from sisgate.ledger.schema import Job, Response
-from workers.calls.context import Answered, CallContext
+from workers.calls.context import Answered, CallContext, ErrorPayload
 from workers.calls.ending import Ending, LateWriter, SealedResponse
 
 # fmt: off
@@ -40,6 +41,22 @@ def sealed(call: CallContext, answered: Answered) -> SealedResponse:
     return SealedResponse(values, fleet.response_retention)
 
 
+def unasked_page(call: CallContext, answered: Answered) -> ErrorPayload | None:
+    """Return what to note of a good answer that is a page for people, unless one was asked for.
+
+    The app gets it as it is, as if it had called the provider itself.
+    """
+    response = answered.response
+    wanted = (text for name, text in call.request.headers if name.lower() == "accept")
+    if not response.is_page or response.status >= 300 or any("html" in each for each in wanted):
+        return None
+    message = (
+        "The answer is an HTML page in place of data. Perhaps it is a log-in or maintenance page, "
+        "or the path is none of its API."
+    )
+    return {"code": HTML_PAGE, "message": message, "status": response.status}
+
+
 def end_job(session: Session, ending: Ending, answered: Answered, now: datetime) -> JobState | None:
     """End an answered request in few statements; return its job's new state.
 
@@ -54,7 +71,8 @@ def end_job(session: Session, ending: Ending, answered: Answered, now: datetime)
     job_state = JobState.DONE if error is None else JobState.FAILED
     facts = ending.facts
     call = {
-        "id": claim.call.id, "attempt": claim.call.attempt, "error": error,
+        "id": claim.call.id, "attempt": claim.call.attempt,
+        "error": error or unasked_page(ending.call, answered),
         "state": call_state.value, **facts,
     }  # fmt: skip
     job = {"state": job_state.value, "error": error, "sent": ending.call.sent}

@@ -193,9 +193,10 @@ def _leave(session: Session, ending: Ending, job: Job, now: datetime) -> None:
                 target=progress.judged_target(ending.claim.call, page),
                 error=progress.flaws_json(page.flaws),
             )
-        case Answered(_, error):
+        case Answered(_, error) as answered:
             ended = CallState.DONE if error is None else CallState.FAILED
-            ending.finish(session, ended, now, error=error)
+            note = error or answers.unasked_page(ending.call, answered)
+            ending.finish(session, ended, now, error=note)
         case ReadOtherwise(error):
             ending.finish(session, CallState.DONE, now, error=error)
         case Fails(error, tries):

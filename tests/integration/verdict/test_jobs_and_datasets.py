@@ -83,6 +83,24 @@ def test_a_job_that_ended_names_what_ended_it(scene: Scene) -> None:
     assert named(gateway.why(gone)) == ("job_cancelled", "person ana")
 
 
+def test_a_page_in_place_of_data_is_told_of_its_job(scene: Scene) -> None:
+    """The app gets it as it came; nothing is said of one that it has asked for."""
+    page = {"Content-Type": "text/html"}
+    scene.districts["lincoln"].answer = lambda _: (200, page, b"<html>Sign in</html>")
+    (job,) = scene.ask("lincoln", "portal")
+    wanted = scene.as_app("portal").enqueue_request(
+        "lincoln", "GET", "/help", headers={"Accept": "text/html"}
+    )
+    scene.work("lincoln")
+    told = scene.gateway.why(job)
+    assert (told.standing, named(told)) == ("warning", ("answers_invalid", "nobody"))
+    assert "HTML page in place of data" in told.summary
+    (answer,) = [e for e in scene.gateway.jobs.timeline(job).entries if "answered 200" in e.text]
+    assert "HTML page" in answer.text
+    assert scene.gateway.jobs.answer(job).text == "<html>Sign in</html>"
+    assert scene.gateway.why(wanted.id).standing == "well"
+
+
 def test_a_job_of_a_removed_provider_is_explained(scene: Scene) -> None:
     """Who removed it, for one that ended with it; nothing for one that is done or under way."""
     gateway = scene.gateway
