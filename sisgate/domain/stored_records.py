@@ -22,6 +22,17 @@ class StoredRecord:
     deleted_at: datetime | None
     original: Mapping[str, Any] | None = None
 
+    def as_line(self) -> dict[str, Any]:
+        """Return it as a line of JSON has it, here and over HTTP."""
+        return {
+            "sourcedId": self.sourced_id,
+            "firstSeen": self.first_seen.isoformat(),
+            "lastSeen": self.last_seen.isoformat(),
+            "changedAt": self.changed_at.isoformat(),
+            "deletedAt": self.deleted_at.isoformat() if self.deleted_at else None,
+            "data": self.data,
+        }
+
 
 @dataclass(frozen=True)
 class StoredChange:
@@ -34,3 +45,13 @@ class StoredChange:
     sourced_id: str
     changed_at: datetime
     data: Mapping[str, Any] | None
+
+    def as_line(self) -> dict[str, Any]:
+        """Return it as a line of JSON has it, here and over HTTP."""
+        return {
+            "sequence": self.sequence,
+            "operation": self.operation,
+            "sourcedId": self.sourced_id,
+            "changedAt": self.changed_at.isoformat(),
+            "data": self.data,
+        }

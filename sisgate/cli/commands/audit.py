@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -64,7 +64,7 @@ def tail(
     if not follow:
         _show_events(invocation.output, newest)
         return
-    write = _json_line if invocation.as_json else _text_line
+    write = to_json if invocation.as_json else _text_line
     following = invocation.gateway.audit.follow(query, newest)
     write_lines(map(write, newest), at_once=True)
     for _ in until_interrupted(invocation.clock, FOLLOW_SECONDS):
@@ -110,9 +110,9 @@ def search(
         )
     )  # fmt: skip
     if invocation.as_json or form == "jsonl":
-        write_lines(map(_json_line, islice(events, limit)))
+        write_lines(map(to_json, islice(events, limit)))
     elif form == "csv":
-        rows = ({**_event(e), "detail": e.detail_text} for e in islice(events, limit))
+        rows = ({**e.as_dict(), "detail": e.detail_text} for e in islice(events, limit))
         write_csv(COLUMNS, rows)
     else:
         # A table is laid out as a whole: it needs a limit.
@@ -172,7 +172,7 @@ def _person(text: str) -> tuple[str, str]:
 def _show_events(output: Presenter, events: Sequence[AuditEvent]) -> None:
     """Show events as a table, or as lines of JSON."""
     if output.as_json:
-        write_lines(map(_json_line, events))
+        write_lines(map(to_json, events))
         return
     columns: Columns = {
         "at": "at", "actor": "actor", "action": "action", "subject": "subject", "detail": _detail,
@@ -183,20 +183,6 @@ def _show_events(output: Presenter, events: Sequence[AuditEvent]) -> None:
 def _detail(event: AuditEvent) -> str:
     parts = [f"{name}={value}" for name, value in (event.detail or {}).items() if value is not None]
     return "  ".join(([event.reason] if event.reason else []) + parts)
-
-
-def _event(event: AuditEvent) -> dict[str, Any]:
-    """Return an event JSON-ready."""
-    return {
-        "at": event.at, "actor": event.actor, "action": event.action, "subject": event.subject,
-        "reason": event.reason, "provider": event.provider, "job": event.job_id,
-        "request": event.request_id or event.job_id, "detail": event.detail,
-    }  # fmt: skip
-
-
-def _json_line(event: AuditEvent) -> str:
-    """Return an event as a line of JSON."""
-    return to_json({"event": f"{event.writer}/{event.number}", **_event(event)})
 
 
 def _text_line(event: AuditEvent) -> str:

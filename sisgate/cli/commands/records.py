@@ -75,7 +75,7 @@ def records(
         return islice(all_records, count)
 
     if form == "jsonl":
-        write_lines(to_json(_as_json(record)) for record in stream())
+        write_lines(to_json(record.as_line()) for record in stream())
     elif form == "csv":
         # Fields differ between records: the first pass finds the columns, the second writes.
         columns = sorted({name for record in stream() for name in record.data} - {"sourcedId"})
@@ -119,9 +119,10 @@ def changes(
 
     shown = noted() if follow else _begun(noted())
     if form == "jsonl":
-        write_lines(map(_change_line, shown), at_once=follow)
+        write_lines((to_json(each.as_line()) for each in shown), at_once=follow)
     elif form == "csv":
-        write_csv(["sequence", "operation", "sourcedId", "changedAt"], map(_change_row, shown))
+        columns = ["sequence", "operation", "sourcedId", "changedAt"]
+        write_csv(columns, (each.as_line() for each in shown))
     else:
         write_lines(_change_text(shown), at_once=follow)
     if since and last == since and count != 0:
@@ -183,39 +184,8 @@ def _field(name: str, record: StoredRecord) -> str:
     return _plain(record.data.get(name))
 
 
-def _as_json(record: StoredRecord) -> dict[str, Any]:
-    return {
-        "sourcedId": record.sourced_id,
-        "firstSeen": record.first_seen,
-        "lastSeen": record.last_seen,
-        "changedAt": record.changed_at,
-        "deletedAt": record.deleted_at,
-        "data": record.data,
-    }
-
-
 def _csv_row(record: StoredRecord) -> dict[str, Any]:
-    fields = {name: _plain(value) for name, value in record.data.items()}
-    deleted = record.deleted_at.isoformat() if record.deleted_at else ""
-    return {
-        **fields,
-        "sourcedId": record.sourced_id,
-        "changedAt": record.changed_at.isoformat(),
-        "deletedAt": deleted,
-    }
-
-
-def _change_row(change: StoredChange) -> dict[str, Any]:
-    return {
-        "sequence": change.sequence,
-        "operation": change.operation,
-        "sourcedId": change.sourced_id,
-        "changedAt": change.changed_at.isoformat(),
-    }
-
-
-def _change_line(change: StoredChange) -> str:
-    return to_json({**_change_row(change), "data": change.data})
+    return {name: _plain(value) for name, value in {**record.as_line(), **record.data}.items()}
 
 
 def _begun(stream: Iterator[StoredChange]) -> Iterator[StoredChange]:

@@ -44,6 +44,15 @@ class AuditEvent(Base):
         """What else is to be known, as it was recorded. It is kept as text: the MAC covers it."""
         return json.loads(self.detail_text) if self.detail_text else None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is shown of it, JSON-ready except for the time; without its MAC."""
+        return {
+            "event": f"{self.writer}/{self.number}", "at": self.at, "actor": self.actor,
+            "action": self.action, "subject": self.subject, "reason": self.reason,
+            "provider": self.provider, "job": self.job_id,
+            "request": self.request_id or self.job_id, "detail": self.detail,
+        }  # fmt: skip
+
 
 class AuditSeal(Base):
     """One link of the chain: which events it covers, their digest, and its head.

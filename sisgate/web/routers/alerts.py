@@ -43,8 +43,7 @@ def list_alerts(
 @router.get("/silences", **LOOK("List silences"))
 def list_silences(caller: Caller) -> SilencesDocument:
     """Return the silences in force, the first to end first."""
-    found = caller.alerts.silences()
-    return SilencesDocument(silences=found)
+    return SilencesDocument(silences=caller.alerts.silences())
 
 
 @router.post("/silences", status_code=201, **operation("control", "provider", "Silence alerts"))

@@ -53,8 +53,7 @@ def list_events(
     caller: Caller, wanted: Wanted, limit: Annotated[int, Query(ge=1, le=1000)] = 50
 ) -> EventsDocument:
     """Return the newest events that match, newest first."""
-    events = caller.audit.tail(wanted, limit=limit)
-    return EventsDocument(events=[EventDocument.of(each) for each in events])
+    return EventsDocument(events=caller.audit.tail(wanted, limit=limit))
 
 
 @router.get(
@@ -65,8 +64,7 @@ def list_events(
 )
 async def search_events(caller: Caller, wanted: Wanted) -> Response:
     """Stream all events that match, oldest first."""
-    events = await run_in_threadpool(caller.audit.search, wanted)
-    return await json_lines(events, _event, {})
+    return await json_lines(await run_in_threadpool(caller.audit.search, wanted), _event, {})
 
 
 @router.post("/verify", **ADMIN("Verify the audit log"))

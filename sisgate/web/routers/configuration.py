@@ -48,8 +48,7 @@ def list_versions(
     caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> HistoryDocument:
     """Return the newest versions, newest first: who applied each, when and why."""
-    versions = caller.configuration.history(limit)
-    return HistoryDocument(versions=versions)
+    return HistoryDocument(versions=caller.configuration.history(limit))
 
 
 @router.get("/versions/{number}", **LOOK("Show a version"))
@@ -96,8 +95,7 @@ def compare_versions(
     ] = None,
 ) -> DifferencesDocument:
     """Return what has changed since a version."""
-    changes = caller.configuration.diff(number, to)
-    return DifferencesDocument(changes=changes)
+    return DifferencesDocument(changes=caller.configuration.diff(number, to))
 
 
 @router.post("/edits/plan", **LOOK("Show what a change would do"))

@@ -55,7 +55,7 @@ class _Reading:
     known: list[str]
 
     async def stream(
-        self, mark: str, read: Callable[..., Iterator[Any]], as_json: Callable[[Any], Any]
+        self, mark: str, read: Callable[..., Iterator[StoredRecord | StoredChange]]
     ) -> Response:
         """Return what `read` returns, or 304 if nothing has changed since a tag that is known.
 
@@ -68,7 +68,7 @@ class _Reading:
         if tag in self.known:
             return Response(status_code=304, headers=headers)
         rows = await run_in_threadpool(read, *place, **self.reader)
-        return await json_lines(rows, as_json, headers)
+        return await json_lines(rows, lambda row: row.as_line(), headers)
 
 
 async def _reading(
@@ -102,8 +102,7 @@ def list_synced_datasets(
     if after is not None:
         name, _, resource = after.partition("/")
         known = name, resource
-    found = caller.datasets.list(provider, after=known, limit=limit)
-    return SyncedDatasets(datasets=found)
+    return SyncedDatasets(datasets=caller.datasets.list(provider, after=known, limit=limit))
 
 
 @router.get(ALL, **operation("look", "part of provider", "List datasets"))
@@ -131,8 +130,7 @@ def list_consumers(
     caller: Caller, provider: str | None = None, resource: str | None = None
 ) -> FeedConsumers:
     """Return how far apps have read the feeds that the caller may see; an app sees itself."""
-    found = caller.datasets.consumers(provider, resource)
-    return FeedConsumers(consumers=found)
+    return FeedConsumers(consumers=caller.datasets.consumers(provider, resource))
 
 
 @router.get(f"{AT}/feed", **operation("look", "dataset", "Show a feed without records"))
@@ -172,7 +170,7 @@ def get_cursor(provider: ProviderName, resource: ResourceName, caller: Caller) -
 async def list_records(reading: Reading, include_deleted: bool = False) -> Response:
     """Stream the records in order of `sourcedId`, as OneRoster 1.2. The reader is audited."""
     read = partial(reading.caller.records, include_deleted=include_deleted)
-    return await reading.stream("all" if include_deleted else "live", read, _record)
+    return await reading.stream("all" if include_deleted else "live", read)
 
 
 @router.post(f"{AT}/records/browse", **operation("look", "dataset", "List ids of records"))
@@ -222,25 +220,4 @@ async def list_changes(
         with closing(changes):  # type: ignore[type-var]  # a generator
             yield from islice(changes, limit)
 
-    return await reading.stream(f"{since}-{limit or 'all'}", read, _change)
-
-
-def _record(record: StoredRecord) -> dict[str, Any]:
-    return {
-        "sourcedId": record.sourced_id,
-        "firstSeen": record.first_seen.isoformat(),
-        "lastSeen": record.last_seen.isoformat(),
-        "changedAt": record.changed_at.isoformat(),
-        "deletedAt": record.deleted_at.isoformat() if record.deleted_at else None,
-        "data": record.data,
-    }
-
-
-def _change(change: StoredChange) -> dict[str, Any]:
-    return {
-        "sequence": change.sequence,
-        "operation": change.operation,
-        "sourcedId": change.sourced_id,
-        "changedAt": change.changed_at.isoformat(),
-        "data": change.data,
-    }
+    return await reading.stream(f"{since}-{limit or 'all'}", read)

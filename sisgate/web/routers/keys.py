@@ -29,15 +29,13 @@ AT = "/providers/{provider}/keys"
 @router.get("/keys", **operation("keys", "anywhere", "List keys of all providers"))
 def list_keys(caller: Caller, all_states: bool = False) -> KeysDocument:
     """Return the keys of the providers whose keys the caller may manage."""
-    keys = caller.keys.list(all_states=all_states)
-    return KeysDocument(keys=keys)
+    return KeysDocument(keys=caller.keys.list(all_states=all_states))
 
 
 @router.get("/master-keys", **operation("administer", "installation", "List master keys"))
 def list_master_keys(caller: Caller) -> MasterKeysDocument:
     """Return the keys that seal secrets: their ids and origins, and how much each has sealed."""
-    keys = caller.keys.master.list()
-    return MasterKeysDocument(keys=keys)
+    return MasterKeysDocument(keys=caller.keys.master.list())
 
 
 @router.post(
@@ -51,8 +49,7 @@ async def rewrap_secrets(order: BecauseOrder, caller: Caller) -> Response:
 
     It can be interrupted and asked for again.
     """
-    steps = caller.keys.master.rewrap(actor=ACTOR, reason=order.reason)
-    return await json_lines(steps, asdict, {})
+    return await json_lines(caller.keys.master.rewrap(actor=ACTOR, reason=order.reason), asdict, {})
 
 
 @router.get(AT, **operation("keys", "provider", "List a provider's keys"))
@@ -60,15 +57,13 @@ def list_provider_keys(
     provider: ProviderName, caller: Caller, all_states: bool = False
 ) -> KeysDocument:
     """Return its keys, newest first; with `all_states` also those that have ended."""
-    keys = caller.keys.list(provider, all_states=all_states)
-    return KeysDocument(keys=keys)
+    return KeysDocument(keys=caller.keys.list(provider, all_states=all_states))
 
 
 @router.get(f"{AT}/usage", **operation("keys", "provider", "Show keys' use"))
 def get_key_usage(provider: ProviderName, caller: Caller) -> KeyUses:
     """Return how each key was used, newest first."""
-    uses = caller.keys.of(provider).usage()
-    return KeyUses(keys=uses)
+    return KeyUses(keys=caller.keys.of(provider).usage())
 
 
 @router.post(AT, status_code=201, **operation("keys", "provider", "Add or stage a key"))

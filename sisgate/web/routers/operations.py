@@ -55,8 +55,7 @@ def get_dashboard(caller: Caller) -> DashboardDocument:
 @router.get("/schedules", **operation("look", "anywhere", "List schedules"))
 def list_schedules(caller: Caller) -> SchedulesDocument:
     """Return the schedules that the caller may see, by name."""
-    schedules = caller.schedules.list()
-    return SchedulesDocument(schedules=schedules)
+    return SchedulesDocument(schedules=caller.schedules.list())
 
 
 @router.get("/schedules/{name}", **operation("look", "provider of schedule", "Show a schedule"))
@@ -79,8 +78,7 @@ def run_schedule(name: str, caller: Caller, order: BecauseOrder | None = None) -
 @router.get("/quarantine", **LOOK("List messages in quarantine"))
 def list_quarantine(caller: Caller) -> MessagesDocument:
     """Return the messages that no worker could handle, newest first, without their content."""
-    messages = caller.quarantine.list()
-    return MessagesDocument(messages=messages)
+    return MessagesDocument(messages=caller.quarantine.list())
 
 
 @router.get("/quarantine/{message_id}", **LOOK("Show a message"))
@@ -118,19 +116,16 @@ def diagnose(order: DiagnosisOrder, caller: Caller) -> DiagnosisDocument:
     Of thousands of providers, those that a minute allows are asked, the most suspicious ones first.
     `probe` needs the right to `request` as well.
     """
-    checks = list(caller.diagnosis.run(order.provider, probe=order.probe))
-    return DiagnosisDocument(checks=checks)
+    return DiagnosisDocument(checks=list(caller.diagnosis.run(order.provider, probe=order.probe)))
 
 
 @router.get("/retention", **ADMIN("Count what is past its retention"))
 def preview_retention(caller: Caller) -> RetentionResults:
     """Return what each rule would delete now. Deletes nothing."""
-    results = caller.privacy.retention.preview()
-    return RetentionResults(rules=results)
+    return RetentionResults(rules=caller.privacy.retention.preview())
 
 
 @router.post("/retention/run", **ADMIN("Delete what is past its retention"))
 def run_retention(order: RetentionOrder, caller: Caller) -> RetentionResults:
     """Delete it, for at most some seconds for each rule."""
-    results = caller.privacy.retention.run(actor=ACTOR, seconds=order.seconds)
-    return RetentionResults(rules=results)
+    return RetentionResults(rules=caller.privacy.retention.run(actor=ACTOR, seconds=order.seconds))

@@ -40,8 +40,7 @@ def lift_erasure(order: LiftOrder, caller: Caller) -> LiftedDocument:
 @router.post("/disclosures", **ADMIN("Show who read a person's data"))
 def find_disclosures(order: DisclosureOrder, caller: Caller) -> DisclosuresDocument:
     """Return who read records or responses with the person's data, when, and why."""
-    found = caller.audit.disclosures(**dict(order), actor=ACTOR)
-    return DisclosuresDocument(disclosures=found)
+    return DisclosuresDocument(disclosures=caller.audit.disclosures(**dict(order), actor=ACTOR))
 
 
 @router.post("/pseudonyms", **ADMIN("Show a person's pseudonyms"))

@@ -38,8 +38,7 @@ def get_caller(caller: Caller) -> CallerDocument:
 @router.get("/tokens", **ADMIN("List tokens"))
 def list_tokens(caller: Caller, every: bool = False) -> TokensDocument:
     """Return the tokens that are valid; with `every`, also those that are not any more."""
-    tokens = caller.tokens.list(every=every)
-    return TokensDocument(tokens=tokens)
+    return TokensDocument(tokens=caller.tokens.list(every=every))
 
 
 @router.post("/tokens", status_code=201, **ADMIN("Create a token"))

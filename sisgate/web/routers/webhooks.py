@@ -38,8 +38,7 @@ def list_webhooks(
     caller: Caller, app: Annotated[str | None, Query(max_length=100)] = None
 ) -> WebhooksDocument:
     """Return the caller's webhooks; for operators those of `app`, or of all apps."""
-    hooks = caller.webhooks.list(app=app)
-    return WebhooksDocument(webhooks=hooks)
+    return WebhooksDocument(webhooks=caller.webhooks.list(app=app))
 
 
 @router.post("", status_code=201, **OWN("Create a webhook"))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field
 
-from sisgate.gateway import AuditEvent
 from sisgate.web.schemas.document import Document, Json, Moment
 
 
@@ -23,16 +22,6 @@ class EventDocument(Document):
     job: str | None
     request: str | None
     detail: Json | None
-
-    @classmethod
-    def of(cls, event: AuditEvent) -> Self:
-        """Return the document of an event."""
-        return cls(
-            event=f"{event.writer}/{event.number}", at=event.at, actor=event.actor,
-            action=event.action, subject=event.subject, reason=event.reason,
-            provider=event.provider, job=event.job_id,
-            request=event.request_id or event.job_id, detail=event.detail,
-        )  # fmt: skip
 
 
 class EventsDocument(Document):

@@ -120,24 +120,6 @@ def test_a_request_shows_the_answer_as_it_came(running: Command) -> None:
     assert "answered 404" in refused.stderr
 
 
-def test_jobs_are_found_by_the_beginning_of_their_id(running: Command) -> None:
-    """Listed, shown, cancelled and tried again."""
-    listed = running.json("jobs", "list", "--provider", "skyward", "--state", "done")
-    assert listed
-    assert running.json("jobs", "show", listed[0]["id"][:13])["id"] == listed[0]["id"]
-    assert "several" not in running("jobs", "cancel", listed[0]["id"], code=2).stderr
-    running("jobs", "retry", listed[0]["id"], code=2)
-    running("jobs", "show", "", code=2)
-
-
-def test_providers_tell_limits_and_keys(running: Command) -> None:
-    """For people and for programs."""
-    found = {p["name"]: p for p in running.json("providers")}
-    assert found["skyward"]["keys"] == ["primary"]
-    assert "primary" in running("providers").stdout
-    assert running.json("providers", "show", "skyward")["kind"] == "skyward"
-
-
 def test_the_doctor_finds_a_running_stack_well(running: Command) -> None:
     """Every check passes, tokens and one call of each provider included."""
     report = running.json("doctor", "--probe")

@@ -52,6 +52,8 @@ def test_a_job_is_found_by_the_beginning_of_its_id(world: World) -> None:
     assert world.gateway.jobs.find(job.id[:12]) == job.id
     with pytest.raises(UnknownJob):
         world.gateway.jobs.find("ffffffff-ffff")
+    with pytest.raises(UsageError):
+        world.gateway.jobs.find("")
 
 
 def test_the_app_may_choose_the_id(world: World) -> None:

@@ -93,7 +93,7 @@ WRONG = [
     "sync lincoln studnts", "plan lincoln grades", "limits set lincoln many",
     "records nowhere students", "schedules show weekly", "errors show er_zz", "alerts show al_zz",
     "webhooks show wh_zz", "keys revoke adams zz", "tokens revoke none", "quarantine show zz",
-    "config show 99", "jobs cancel {done}", "jobs deletions {done}",
+    "config show 99", "jobs cancel {done}", "jobs retry {done}", "jobs deletions {done}",
     "jobs resolve {done} --as done", "breaker lincoln/9 open", "pause nowhere",
     "sla lincoln --month soon",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: accepted, listed, shown, cancelled, retried, answered."""
+"""What only HTTP has of jobs: places, keys in headers, waiting, events. Else: the contract."""
 
 from __future__ import annotations
 
@@ -38,62 +38,6 @@ def test_the_same_key_is_the_same_job(open_service: WebService) -> None:
     other = {**SYNC, "resource": "classes"}
     conflict = open_service.ask("POST", "/v1/syncs", json=other, headers={"Idempotency-Key": "k 1"})
     assert (conflict.status_code, conflict.json()["code"]) == (409, "idempotency_conflict")
-
-
-def test_many_jobs_are_accepted_together_or_not_at_all(open_service: WebService) -> None:
-    """The problem names the item."""
-    request = {"kind": "request", "provider": "open", "method": "GET", "path": "/x"}
-    good = open_service.ask("POST", "/v1/jobs", json={"items": [{"kind": "sync", **SYNC}, request]})
-    assert good.status_code == 202
-    assert len(good.json()["jobs"]) == 2
-    bad = open_service.ask(
-        "POST", "/v1/jobs", json={"items": [request, {**request, "provider": "none"}]}
-    )
-    assert (bad.status_code, bad.json()["code"], bad.json()["index"]) == (
-        404, "unknown_provider", 1
-    )  # fmt: skip
-    assert len(open_service.ask("GET", "/v1/jobs").json()["jobs"]) == 2
-
-
-def test_a_list_goes_on_where_its_page_ended(open_service: WebService) -> None:
-    """By the cursor that it gives, with the filters that are asked for."""
-    for n in range(5):
-        key = {"Idempotency-Key": str(n)}
-        open_service.ask("POST", "/v1/syncs", json=SYNC, headers=key)
-    ids, cursor = [], None
-    while True:
-        query = {"limit": 2, "state": ["accepted", "running"], "provider": "open", "cursor": cursor}
-        page = open_service.ask("GET", "/v1/jobs", params=query).json()
-        ids += [job["id"] for job in page["jobs"]]
-        cursor = page["next"]
-        if cursor is None:
-            break
-    assert len(ids) == len(set(ids)) == 5
-    assert open_service.ask("GET", "/v1/jobs?state=done").json() == {"jobs": [], "next": None}
-    assert open_service.ask("GET", "/v1/jobs?cursor=x").json()["code"] == "usage"
-
-
-def test_a_job_is_cancelled_and_retried(open_service: WebService) -> None:
-    """A second cancellation is a conflict, a second retry the same job."""
-    job = open_service.ask("POST", "/v1/syncs", json=SYNC).json()["id"]
-    assert open_service.ask("POST", f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
-    assert open_service.ask("POST", f"/v1/jobs/{job}/cancel").status_code == 409
-    retried = open_service.ask("POST", f"/v1/jobs/{job}/retry")
-    assert retried.status_code == 202
-    again = open_service.ask("POST", f"/v1/jobs/{job}/retry").json()
-    assert again["id"] == retried.json()["id"]
-    assert open_service.ask("GET", f"/v1/jobs/{job}").json()["retried_as"] == again["id"]
-
-
-def test_what_a_job_is_and_waits_for_can_be_asked(open_service: WebService) -> None:
-    """Target, forecast, reason; an answer only where there is one."""
-    order = {"provider": "open", "method": "GET", "path": "/x", "query": {"limit": "5"}}
-    job = open_service.ask("POST", "/v1/requests", json=order).json()["id"]
-    target = open_service.ask("GET", f"/v1/jobs/{job}/target").json()
-    assert (target["method"], target["path"], target["query"]) == ("GET", "/x", {"limit": "5"})
-    assert open_service.ask("GET", f"/v1/jobs/{job}/forecast").json()["calls"] == 1
-    assert open_service.ask("GET", f"/v1/jobs/{job}/wait").json() == {"wait": None}
-    assert open_service.ask("GET", f"/v1/jobs/{job}/answer").json()["code"] == "invalid_state"
 
 
 def test_waiting_for_a_job_ends_with_it(open_service: WebService, gateway: Gateway) -> None:
