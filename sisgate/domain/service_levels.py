@@ -111,29 +111,32 @@ class Measurement:
         }
 
 
-def stale_spans(
-    read_at: Sequence[datetime], bound: timedelta, since: datetime, until: datetime
-) -> tuple[datetime, list[Span]] | None:
-    """Return when a dataset is known from, and when it was older than `bound`.
+@dataclass(frozen=True)
+class ReadTimes:
+    """When a dataset was first and last read; `pauses` are from one read to the next, ascending.
 
-    `read_at` are the times at which it was read, ascending, with the last one before `since` if
-    there is one. None if it was not read before `until`.
+    Pauses that are too short for any bound are left out.
+    """
+
+    first: datetime
+    last: datetime
+    pauses: Sequence[Span] = ()
+
+
+def stale_spans(
+    read: ReadTimes, bound: timedelta, since: datetime, until: datetime
+) -> Iterator[Span]:
+    """Yield when a dataset was older than `bound`, oldest first.
 
     >>> day = datetime(2026, 9, 1)
-    >>> at = [day + timedelta(hours=hours) for hours in (0, 4, 12)]
-    >>> _, stale = stale_spans(at, timedelta(hours=4), day, day + timedelta(hours=14))
+    >>> first, second, last = (day + timedelta(hours=hours) for hours in (0, 4, 12))
+    >>> read = ReadTimes(first, last, [(second, last)])
+    >>> stale = stale_spans(read, timedelta(hours=4), day, day + timedelta(hours=14))
     >>> [(begin.hour, end.hour) for begin, end in stale]
     [(8, 12)]
     """
-    read = [at for at in read_at if at < until]
-    if not read:
-        return None
-    spans = []
-    for at, following in zip(read, [*read[1:], until], strict=True):
-        begin, end = max(at + bound, since), min(following, until)
-        if begin < end:
-            spans.append((begin, end))
-    return max(read[0], since), spans
+    for at, following in (*read.pauses, (read.last, until)):
+        yield from _within(at + bound, following, since, until)
 
 
 @dataclass(frozen=True)

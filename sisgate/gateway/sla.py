@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,7 +15,7 @@ from sisgate.access.policy import Action
 from sisgate.configuration import FleetConfiguration
 from sisgate.domain.call_results import CallResult, CallTally
 from sisgate.domain.periods import Period
-from sisgate.domain.service_levels import Measurement, down_spans
+from sisgate.domain.service_levels import Measurement, ReadTimes, down_spans
 from sisgate.errors import UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import breaker_changes, datasets, rollups
@@ -33,8 +34,8 @@ FEWEST = 20
 
 STAGES = ("provider", "queue")
 
-Reads = Mapping[str, Mapping[str, Sequence[datetime]]]
-"""When datasets were read, by provider and resource, as far as gaps between reads matter."""
+Reads = Mapping[str, Mapping[str, ReadTimes]]
+"""When datasets were read, by provider and resource."""
 
 DAY = timedelta(days=1)
 
@@ -70,6 +71,25 @@ class ProviderSla:
             "has_objectives": self.has_objectives,
             "windows": {name: level.as_dict() for name, level in self.windows.items()},
         }
+
+
+class LevelsOnDemand(Mapping[str, ServiceLevel]):
+    """Service levels by window, each measured when first asked for: a list shows few of many."""
+
+    def __init__(self, measures: Mapping[str, Callable[[], ServiceLevel]]) -> None:
+        self._measures = measures
+        self._known: dict[str, ServiceLevel] = {}
+
+    def __getitem__(self, window: str) -> ServiceLevel:
+        if window not in self._known:
+            self._known[window] = self._measures[window]()
+        return self._known[window]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._measures)
+
+    def __len__(self) -> int:
+        return len(self._measures)
 
 
 class ServiceLevels:
@@ -123,8 +143,7 @@ class ServiceLevels:
                     if any(rate > 1 for rate in burning.values()):
                         # Only then it matters whether the span began before there were calls.
                         first = rollups.first(session, config.name).get(config.name)
-                        known = replace(found[config.name], known_since=first)
-                        burning = _burn_rates(_level(fleet, config, known))
+                        burning = _burn_rates(_level(fleet, config, found[config.name], first))
                     for kind, rate in burning.items():
                         rates[config.name][kind].append(rate)
         return {
@@ -163,17 +182,22 @@ class ServiceLevels:
     def _read(self, fleet: FleetConfiguration, names: Sequence[str]) -> Sequence[ProviderSla]:
         now = self._core.clock.now()
         configs = [fleet.providers[name] for name in names]
-        levels: defaultdict[str, dict[str, ServiceLevel]] = defaultdict(dict)
+        measures: defaultdict[str, dict[str, Callable[[], ServiceLevel]]] = defaultdict(dict)
         with self._core.database.read() as session:
             reads = self._reads(session, fleet, configs, now)
             first = rollups.first(session, configs[0].name if len(configs) == 1 else None)
             for window, length in WINDOWS.items():
                 found = self._evidence(session, configs, now - length, now, now, reads)
                 for config in configs:
-                    known = replace(found[config.name], known_since=first.get(config.name))
-                    levels[config.name][window] = _level(fleet, config, known)
+                    measures[config.name][window] = partial(
+                        _level, fleet, config, found[config.name], first.get(config.name)
+                    )
         return [
-            ProviderSla(config.name, not _objectives(fleet, config).is_empty, levels[config.name])
+            ProviderSla(
+                config.name,
+                not _objectives(fleet, config).is_empty,
+                LevelsOnDemand(measures[config.name]),
+            )
             for config in configs
         ]
 
@@ -194,11 +218,10 @@ class ServiceLevels:
         if not bounds:
             return {}
         only = configs[0].name if len(configs) == 1 else None
-        reads: defaultdict[str, dict[str, Sequence[datetime]]] = defaultdict(dict)
-        for (name, resource), times in datasets.read_times(
-            session, until, min(bounds), only
-        ).items():
-            reads[name][resource] = times
+        reads: defaultdict[str, dict[str, ReadTimes]] = defaultdict(dict)
+        known = datasets.read_times(session, until, min(bounds), only)
+        for (name, resource), read in known.items():
+            reads[name][resource] = read
         return reads
 
     def _evidence(
@@ -251,7 +274,13 @@ def _objectives(fleet: FleetConfiguration, config: ProviderConfig) -> Any:
     return config.objectives if config.objectives is not None else fleet.objectives
 
 
-def _level(fleet: FleetConfiguration, config: ProviderConfig, evidence: Evidence) -> ServiceLevel:
+def _level(
+    fleet: FleetConfiguration,
+    config: ProviderConfig,
+    evidence: Evidence,
+    known_since: datetime | None = None,
+) -> ServiceLevel:
+    evidence = replace(evidence, known_since=known_since)
     objectives = _objectives(fleet, config)
     calendar = fleet.calendars[objectives.calendar].school_time if objectives.calendar else None
     return service_level(config.name, objectives, calendar, evidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from typing import NamedTuple
 from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from sisgate.domain.school_time import Span
+from sisgate.domain.service_levels import ReadTimes
 from sisgate.domain.states import UNSUCCESSFUL_JOB_STATES, JobKind, JobState
 from sisgate.errors import CursorAhead, CursorTooOld
 from sisgate.ledger.job_search import is_among, whose
@@ -214,14 +217,13 @@ def absent(session: Session, provider: str, now: datetime) -> list[Job]:
 
 def read_times(
     session: Session, until: datetime, apart: timedelta, provider: str | None = None
-) -> dict[tuple[str, str], list[datetime]]:
-    """Return when each dataset was read before `until`, ascending, by provider and resource.
+) -> dict[tuple[str, str], ReadTimes]:
+    """Return when each dataset was read before `until`, by provider and resource.
 
-    Without those that have neighbours within `apart` on both sides: the first and the last remain,
-    and both ends of each longer gap. Only as far back as jobs are kept.
+    With all pauses of `apart` and longer. Only as far back as jobs are kept.
     """
     at, place = Job.ended_at, (Job.provider, Job.resource)
-    before = func.lag(at).over(partition_by=place, order_by=at).label("before")
+    before = func.lag(at, type_=at.type).over(partition_by=place, order_by=at).label("before")
     behind = func.lead(at).over(partition_by=place, order_by=at).label("behind")
     reads = select(*place, at, before, behind).where(
         Job.kind == JobKind.SYNC,
@@ -231,14 +233,17 @@ def read_times(
         *whose(provider, None, None),
     )
     each = reads.subquery().c
-    lonely = [
-        end.is_(None) | (seconds_between(session, *pair) >= apart.total_seconds() - 1)
-        for end, pair in (
-            (each.before, (each.before, each.ended_at)), (each.behind, (each.ended_at, each.behind))
-        )
-    ]  # fmt: skip
-    found: dict[tuple[str, str], list[datetime]] = {}
-    query = select(each.provider, each.resource, each.ended_at).where(or_(*lonely))
-    for name, resource, moment in session.execute(query.order_by(each.ended_at)):
-        found.setdefault((name, resource), []).append(moment)
-    return found
+    is_long = seconds_between(session, each.before, each.ended_at) >= apart.total_seconds() - 1
+    query = select(each.provider, each.resource, each.before, each.ended_at)
+    query = query.where(or_(each.before.is_(None), each.behind.is_(None), is_long))
+    first: dict[tuple[str, str], datetime] = {}
+    last: dict[tuple[str, str], datetime] = {}
+    pauses: defaultdict[tuple[str, str], list[Span]] = defaultdict(list)
+    for name, resource, previous, moment in session.execute(query.order_by(each.ended_at)):
+        read = name, resource
+        last[read] = moment
+        if previous is None:
+            first[read] = moment
+        else:
+            pauses[read].append((previous, moment))
+    return {read: ReadTimes(first[read], last[read], pauses[read]) for read in first}

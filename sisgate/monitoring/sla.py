@@ -11,7 +11,7 @@ from typing import Any
 from sisgate.domain.call_results import CallResult, CallTally
 from sisgate.domain.latencies import Latencies, LatencySketch
 from sisgate.domain.school_time import SchoolTime, Span, overlap, seconds_of
-from sisgate.domain.service_levels import Measurement, ObjectiveKind, stale_spans
+from sisgate.domain.service_levels import Measurement, ObjectiveKind, ReadTimes, stale_spans
 from sisgate.settings.objectives import DatasetObjectives, ObjectivesConfig
 
 Counts = Mapping[tuple[CallResult, str], CallTally]
@@ -24,15 +24,15 @@ LATENCIES = {ObjectiveKind.LATENCY_P95: 0.95, ObjectiveKind.LATENCY_P99: 0.99}
 class Evidence:
     """What is known of a provider within a span: its calls, its downtime, reads of its datasets.
 
-    `read_at` are times by dataset, ascending, with the last one before the span. `known_since` is
-    when its first call was counted, None for before the span.
+    `reads` are by dataset. `known_since` is when its first call was counted, None for before the
+    span.
     """
 
     since: datetime
     until: datetime
     counts: Counts
     down: Sequence[Span] = ()
-    read_at: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    reads: Mapping[str, ReadTimes] = field(default_factory=dict)
     known_since: datetime | None = None
 
     @property
@@ -128,11 +128,11 @@ def _measured(
     yield from _of_calls(objectives, None, evidence)
     for resource, own in sorted(objectives.datasets.items()):
         yield from _of_calls(own, resource, evidence)
-    for resource, read_at in sorted(evidence.read_at.items()):
+    for resource, read in sorted(evidence.reads.items()):
         own = objectives.datasets.get(resource, DatasetObjectives())
         bound = own.freshness or objectives.freshness
         if bound is not None:
-            yield _freshness(resource, bound, objectives.fresh_share, read_at, calendar, evidence)
+            yield _freshness(resource, bound, objectives.fresh_share, read, calendar, evidence)
 
 
 def _of_calls(
@@ -190,15 +190,12 @@ def _freshness(
     resource: str,
     bound: timedelta,
     target: float,
-    read_at: Sequence[datetime],
+    read: ReadTimes,
     calendar: SchoolTime | None,
     evidence: Evidence,
 ) -> Measurement:
     kind, since, until = ObjectiveKind.FRESHNESS, evidence.since, evidence.until
-    known = stale_spans(read_at, bound, since, until)
-    if known is None:
-        return Measurement(kind, resource, target, bound.total_seconds(), 0, 0)
-    begin, stale = known
+    begin, stale = max(read.first, since), list(stale_spans(read, bound, since, until))
 
     def counted(begin: datetime) -> list[Span]:
         return [(begin, until)] if calendar is None else list(calendar.spans(begin, until))

@@ -113,6 +113,15 @@ def test_data_are_stale_for_as_long_as_nobody_read_them(agreed: Gateway) -> None
     assert freshness.is_met is False
 
 
+def test_what_is_read_in_time_is_never_stale(agreed: Gateway) -> None:
+    """However often: since it was read 12 hours ago, every 3 hours."""
+    for ago in (5, 8, 11):
+        synced(agreed, ago)
+    freshness = measured(agreed.sla.of("lincoln").windows["24h"])["freshness", "students"]
+    assert (freshness.bad, freshness.is_met) == (0, True)
+    assert freshness.total == pytest.approx(12 * 3600, abs=60)
+
+
 def test_an_outage_counts_by_its_time(agreed: Gateway) -> None:
     """A third of an hour, which calls alone would not show; not what was set by hand."""
     with agreed.context.database.write() as session:

@@ -13,6 +13,7 @@ from sisgate.domain.school_time import SchoolTime, overlap, seconds_of
 from sisgate.domain.service_levels import (
     Measurement,
     ObjectiveKind,
+    ReadTimes,
     StateChange,
     down_spans,
     stale_spans,
@@ -94,13 +95,13 @@ def test_an_overlap_is_what_is_in_both(
 
 def test_data_are_stale_from_their_bound_to_the_next_read() -> None:
     """And never before they were first read."""
-    read = [MONDAY + 2 * HOUR, MONDAY + 12 * HOUR]
-    known = stale_spans(read, 4 * HOUR, MONDAY, MONDAY + DAY)
-    assert known == (
-        MONDAY + 2 * HOUR,
-        [(MONDAY + 6 * HOUR, MONDAY + 12 * HOUR), (MONDAY + 16 * HOUR, MONDAY + DAY)],
+    first, last = MONDAY + 2 * HOUR, MONDAY + 12 * HOUR
+    stale = list(
+        stale_spans(ReadTimes(first, last, [(first, last)]), 4 * HOUR, MONDAY, MONDAY + DAY)
     )
-    assert stale_spans([], HOUR, MONDAY, MONDAY + DAY) is None
+    assert stale == [(MONDAY + 6 * HOUR, MONDAY + 12 * HOUR), (MONDAY + 16 * HOUR, MONDAY + DAY)]
+    regular = stale_spans(ReadTimes(first, last), 4 * HOUR, MONDAY, MONDAY + DAY)
+    assert list(regular) == stale[1:]
 
 
 @pytest.mark.parametrize("endpoints", [[A], [A, B]])
