@@ -59,13 +59,18 @@ def digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_file(path: Path, known: KnownProviders | None = None) -> Draft:
-    """Return the fleet's part of a configuration file.
+def read_file(
+    path: Path,
+    known: KnownProviders | None = None,
+    *,
+    tables: Mapping[str, Any] | None = None,
+) -> Draft:
+    """Return the fleet's part of a configuration file, of which `tables` may be known already.
 
     Raises one `ConfigurationError` with every mistake and its line.
     """
     problems: list[str] = []
-    source, raw = read_toml(path, problems)
+    source, raw = read_toml(path, problems, tables)
     if problems:
         raise _refused(problems)
     return draft_of(raw, source, known)

@@ -21,6 +21,18 @@ _MARKS = (
 )
 """UTF-32 before UTF-16, because its mark begins with that of UTF-16."""
 
+FileState = tuple[int, int]
+"""When a file was changed, in nanoseconds, and its size: another state is another text."""
+
+
+def state_of(file: Path) -> FileState | None:
+    """Return the state of a file, None if there is no way to tell."""
+    try:
+        known = file.stat()
+    except OSError:
+        return None
+    return known.st_mtime_ns, known.st_size
+
 
 def sample_file() -> Path:
     """Return the commented sample configuration: in the wheel, or at the root of a checkout."""

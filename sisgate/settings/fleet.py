@@ -12,6 +12,7 @@ from sisgate.domain.recurrence import Recurrence, checked_cron
 from sisgate.settings.alerts import AlertsConfig
 from sisgate.settings.app import AppConfig
 from sisgate.settings.fields import Duration, Frozen, Zone
+from sisgate.settings.files import FileState
 from sisgate.settings.objectives import CalendarConfig, ObjectivesConfig, objective_mistakes
 from sisgate.settings.provider import NAME, ProviderConfig
 from sisgate.settings.selector import ProviderSelector
@@ -113,16 +114,22 @@ class FleetSettings(Frozen):
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     broker_may_raise_limits: bool = False
     max_clock_difference: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(days=1)
-    _provider_tables: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _tables: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _file_state: FileState | None = PrivateAttr(default=None)
 
     @property
     def provider_tables(self) -> Mapping[str, Any]:
         """The tables that the providers were read from; empty for providers made by code."""
-        return self._provider_tables
+        providers: Mapping[str, Any] = self._tables.get("providers", {})
+        return providers
 
-    def read_from(self, provider_tables: Mapping[str, Any]) -> Self:
-        """Note what the providers were read from, and return the settings."""
-        self._provider_tables = provider_tables
+    def tables_of(self, state: FileState | None) -> Mapping[str, Any] | None:
+        """Return the tables of the file that these were read from, None if it has changed since."""
+        return self._tables if state is not None and state == self._file_state else None
+
+    def read_from(self, tables: Mapping[str, Any], state: FileState | None) -> Self:
+        """Note what these were read from, and return them."""
+        self._tables, self._file_state = tables, state
         return self
 
     def app(self, name: str) -> AppConfig:

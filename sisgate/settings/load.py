@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sisgate.errors import ConfigurationError
-from sisgate.settings.files import read_text
+from sisgate.settings.files import read_text, state_of
 from sisgate.settings.fleet import FleetSettings, mistakes
 from sisgate.settings.model import Settings
 from sisgate.settings.problems import ConfigSource, in_file_order, nearest, plain_message
@@ -131,7 +131,7 @@ def load_settings(
             wrong = mistakes(settings)
             problems = [source.problem(place, what) for place, what in wrong]
         if not problems:
-            return settings.read_from(values.get("provider_tables", {}))
+            return settings.read_from(values.get("tables", {}), values.get("file_state"))
     raise ConfigurationError(
         f"The configuration has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:",
         problems=in_file_order(problems),
@@ -235,6 +235,7 @@ def _read_file(
     """Return the file and its settings; adds what is wrong with it to `problems`."""
     if path is None:
         return ConfigSource(), {}
+    state = state_of(path)
     source, raw = read_toml(path, problems)
     if not with_fleet:
         raw = {name: value for name, value in raw.items() if name not in FleetSettings.model_fields}
@@ -248,16 +249,22 @@ def _read_file(
     if any(e.url.startswith("https:") for config in configs.values() for e in config.endpoints):
         # An unusable proxy does not matter for sandboxes.
         problems += network_problems
-    values |= {"providers": configs, "provider_tables": raw.get("providers", {})}
+    tables = {name: each for name, each in raw.items() if name in FleetSettings.model_fields}
+    values |= {"providers": configs, "tables": tables, "file_state": state}
     return source, values
 
 
-def read_toml(path: Path, problems: list[str]) -> tuple[ConfigSource, dict[str, Any]]:
-    """Return a file and its content, empty if it cannot be read: added to `problems`."""
+def read_toml(
+    path: Path, problems: list[str], tables: Mapping[str, Any] | None = None
+) -> tuple[ConfigSource, Mapping[str, Any]]:
+    """Return a file and its content, empty if it cannot be read: added to `problems`.
+
+    `tables` are its content if that is known: thousands of providers take a second to parse.
+    """
     source = ConfigSource(path)
     try:
         source = ConfigSource(path, read_text(path))
-        return source, tomllib.loads(source.text)
+        return source, tomllib.loads(source.text) if tables is None else tables
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path.name}:{syntax_problem(str(error), source.text)}")
         return source, {}

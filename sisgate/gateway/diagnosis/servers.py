@@ -28,13 +28,12 @@ from sisgate.ledger.database import ping, try_writing
 from sisgate.ledger.engine import read_clock
 from sisgate.redis.client import RedisClient
 from sisgate.redis.errors import is_wrong_password
-from sisgate.settings.files import sample_file
+from sisgate.settings.files import FileState, sample_file, state_of
 
 FREE_BYTES = 1 << 30
 MOST_NAMES = 5
 FILE_SECONDS = 600.0
-"""For how long a file that stays the same is not read again: thousands of providers take a second.
-"""
+"""For how long a file that stays the same is not compared again."""
 
 CLOCK_WARN_SECONDS = 2.0
 
@@ -72,18 +71,16 @@ def _difference(core: Core) -> str | None:
     file = core.settings.config_file
     if file is None:
         return None
-    with suppress(OSError):
-        known = file.stat()
-        state = known.st_mtime_ns, known.st_size, core.configuration.current().version
-        return core.context.kept_for(
-            FILE_SECONDS, "difference", lambda: _compared(core, file), of=state
-        )
-    return _compared(core, file)
+    state, version = state_of(file), core.configuration.current().version
+    return core.context.kept_for(
+        FILE_SECONDS, "difference", lambda: _compared(core, file, state), of=(state, version)
+    )
 
 
-def _compared(core: Core, file: Path) -> str | None:
+def _compared(core: Core, file: Path, state: FileState | None) -> str | None:
+    tables, known = core.settings.tables_of(state), core.configuration.known
     try:
-        own = read_file(file, core.configuration.known).document
+        own = read_file(file, known, tables=tables).document
     except ConfigurationError as error:
         return f"cannot be applied: {'; '.join(error.problems)}"
     changes = differences(core.configuration.document, own)
