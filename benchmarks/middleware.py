@@ -99,12 +99,13 @@ class Ground:
         )  # fmt: skip
         self._token = answer.json()["access_token"]
 
-    def ask(self, way: str, callers: int, seconds: float) -> list[float]:
-        """Return the seconds of each request of so many callers for a while."""
+    def ask(self, way: str, callers: int, seconds: float, apart_ms: float = 0) -> list[float]:
+        """Return the seconds of each request of callers that begin so far apart, for a while."""
         took: list[float] = []
         ends_at = CLOCK.monotonic() + seconds
 
-        def caller(_: int) -> None:
+        def caller(number: int) -> None:
+            CLOCK.sleep(number * apart_ms / 1e3)
             with requests.Session() as http:
                 http.headers["Authorization"] = f"Bearer {self._token}"
                 while CLOCK.monotonic() < ends_at:
