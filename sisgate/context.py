@@ -166,11 +166,7 @@ class Context:
         """Return the circuit breakers of a provider, shared by the fleet."""
         urls = [endpoint.url for endpoint in config.endpoints]
         return FleetBreakers(
-            self.redis,
-            config.name,
-            urls,
-            BreakerSpec.of(config),
-            script_clock=self.script_clock,
+            self.redis, config.name, urls, BreakerSpec.of(config), script_clock=self.script_clock
         )
 
     @made_once

@@ -44,9 +44,7 @@ CONFIGURATION: dict[str, Any] = {
     },
     "webhooks": {"give_up_after": "2m"},
     "objectives": {"availability": 0.999, "latency_p95": "2s"},
-    "alerts": {
-        "channels": {"ops": {"url_env": "OPS_CHAT_URL"}},
-    },
+    "alerts": {"channels": {"ops": {"url_env": "OPS_CHAT_URL"}}},
 }
 for _name, _it in CONFIGURATION["providers"].items():
     _it["auth"] = "none"

@@ -20,10 +20,7 @@ from tests.turns import Scheduler, stack_of, turn
 
 # Times on a shared machine say nothing about the code; a failure prints how to run it again.
 hypothesis.settings.register_profile(
-    "ci",
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    "ci", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 # For `make test-fast`: what a first look needs. `.ci/run` draws the full number.
 hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("ci"), max_examples=15)

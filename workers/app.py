@@ -21,10 +21,7 @@ except SisgateError as error:
 process_log.take_over(settings)
 registry = CallTasks()
 celery = celery_app(
-    settings,
-    broker_url(settings),
-    amqp="workers.admission.consumer:AdmittingAMQP",
-    tasks=registry,
+    settings, broker_url(settings), amqp="workers.admission.consumer:AdmittingAMQP", tasks=registry
 )
 tasks.register(celery, settings, registry)
 take_over(settings)

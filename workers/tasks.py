@@ -11,14 +11,7 @@ from celery import Celery, Task
 from celery.signals import worker_init, worker_process_shutdown, worker_shutdown
 
 from beat_schedule import beat_schedule
-from sisgate.broker import (
-    CANCEL_TASK,
-    LIMITS_TASK,
-    PLAN_TASK,
-    STATUS_TASK,
-    SYNC_TASK,
-    call_task,
-)
+from sisgate.broker import CANCEL_TASK, LIMITS_TASK, PLAN_TASK, STATUS_TASK, SYNC_TASK, call_task
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, SisgateError
 from sisgate.ledger import usage
 from sisgate.ledger.expiry import expire_finer_rollups
@@ -55,8 +48,7 @@ def register(app: Celery, settings: Settings, registry: CallTasks) -> None:
     setattr(app, RUNTIME, runtime)
     _register_sync(app, runtime)
     registry.start(
-        partial(_make_call_task, app, runtime),
-        lambda: runtime().configuration.current().providers,
+        partial(_make_call_task, app, runtime), lambda: runtime().configuration.current().providers
     )
     _register_periodic(app, runtime)
     worker_init.connect(_refuse_missing_keys(runtime), weak=False)

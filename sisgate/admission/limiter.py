@@ -58,11 +58,7 @@ class Limiter:
     """
 
     def __init__(
-        self,
-        redis: RedisClient,
-        *,
-        clock: Clock | None = None,
-        script_clock: Clock | None = None,
+        self, redis: RedisClient, *, clock: Clock | None = None, script_clock: Clock | None = None
     ) -> None:
         self._redis = redis
         self._clock = clock or script_clock or SystemClock()

@@ -117,11 +117,7 @@ def call_ended(session: Session, claim: Claim, outcome: str, now: datetime, **fa
 
 
 def call_failed_over(
-    session: Session,
-    claim: Claim,
-    former: int,
-    now: datetime,
-    **facts: Any,
+    session: Session, claim: Claim, former: int, now: datetime, **facts: Any
 ) -> None:
     """A worker turns to another endpoint within its claim: one attempt ends, the next begins."""
     facts["resource"] = claim.job.resource

@@ -12,10 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sisgate.errors import MasterKeyMissing, UsageError
 from sisgate.settings.files import KEY_BYTES, decode_keys, read_text, write_keys

@@ -16,12 +16,7 @@ from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.writers import LIFETIME, first_id
 from sisgate.clock import Clock
 from sisgate.ledger import audit_chain
-from sisgate.ledger.audit_chain import (
-    SEAL_COLUMNS,
-    events_between,
-    newest_seal,
-    unsealed_writers,
-)
+from sisgate.ledger.audit_chain import SEAL_COLUMNS, events_between, newest_seal, unsealed_writers
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal
 

@@ -98,10 +98,7 @@ def celery_app(
             "health_check_interval": 30,
             **address.options,
         },
-        task_queues=[
-            _queue(PLANNER_QUEUE),
-            *(provider_queue(name) for name in settings.providers),
-        ],
+        task_queues=[_queue(PLANNER_QUEUE), *(provider_queue(name) for name in settings.providers)],
         task_default_queue=PLANNER_QUEUE,
         task_default_priority=int(Priority.NORMAL),
         task_create_missing_queues=False,

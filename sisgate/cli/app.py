@@ -33,8 +33,7 @@ Json = Annotated[
 
 
 Url = Annotated[
-    str | None,
-    typer.Option("--url", help="HTTP service to ask.", rich_help_panel=PANEL),
+    str | None, typer.Option("--url", help="HTTP service to ask.", rich_help_panel=PANEL)
 ]
 
 ELSEWHERE = {

@@ -33,8 +33,7 @@ Filter = Annotated[
 
 _IDS = "Ids, or the beginnings of ids; or a filter, as with `jobs list`: all jobs that match."
 JobsOrFilter = Annotated[
-    list[str],
-    typer.Argument(metavar="JOB|FILTER...", help=_IDS, autocompletion=complete_filter),
+    list[str], typer.Argument(metavar="JOB|FILTER...", help=_IDS, autocompletion=complete_filter)
 ]
 MaybeJobsOrFilter = Annotated[
     list[str] | None,

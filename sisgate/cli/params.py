@@ -167,8 +167,7 @@ def _prompt(what: str, *, hidden: bool) -> str:
 
 
 Provider = Annotated[
-    str,
-    typer.Argument(help="Name of a configured provider.", autocompletion=complete_provider),
+    str, typer.Argument(help="Name of a configured provider.", autocompletion=complete_provider)
 ]
 MaybeProvider = Annotated[
     str | None, typer.Argument(help="Only this provider.", autocompletion=complete_provider)

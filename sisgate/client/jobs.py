@@ -286,12 +286,7 @@ class HttpJobs:
         return self.job_of(self._connection.post(path, {"reason": reason}, may_repeat=True))
 
     def resolve(
-        self,
-        job_id: str,
-        resolution: str,
-        *,
-        reason: str | None = None,
-        actor: str | None = None,
+        self, job_id: str, resolution: str, *, reason: str | None = None, actor: str | None = None
     ) -> JobStatus:
         """Settle a job of unknown outcome as `done`, `failed` or `retry`; see `Jobs.resolve`."""
         body = {"resolution": resolution, "reason": reason}

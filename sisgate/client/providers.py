@@ -128,11 +128,7 @@ class HttpControl:
         )
 
     def pause(
-        self,
-        until: datetime | None = None,
-        *,
-        actor: str | None = None,
-        reason: str | None = None,
+        self, until: datetime | None = None, *, actor: str | None = None, reason: str | None = None
     ) -> None:
         """Stop calls until a time (aware), or until somebody resumes."""
         body = {"until": text_of("until", until), "reason": reason}

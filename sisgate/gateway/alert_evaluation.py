@@ -91,11 +91,7 @@ class AlertEvaluator:
         return result
 
     def _write(
-        self,
-        session: Session,
-        known: Sequence[AlertStatus],
-        result: Evaluation,
-        now: datetime,
+        self, session: Session, known: Sequence[AlertStatus], result: Evaluation, now: datetime
     ) -> None:
         before = {alert.id: alert for alert in known}
         rows = {row.id: row for row in ledger.open_or_recent(session, now - evaluation.RECENT)}

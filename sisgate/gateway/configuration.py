@@ -15,12 +15,7 @@ from sisgate.configuration.diff import TableChange, differences
 from sisgate.configuration.document import Document, Draft, draft_of, read_file
 from sisgate.configuration.live import publish
 from sisgate.domain.figures import counted
-from sisgate.errors import (
-    BrokerUnavailable,
-    ConfigurationConflict,
-    UnknownVersion,
-    UsageError,
-)
+from sisgate.errors import BrokerUnavailable, ConfigurationConflict, UnknownVersion, UsageError
 from sisgate.gateway import purging
 from sisgate.gateway.core import Core
 from sisgate.gateway.removed_providers import removed_error

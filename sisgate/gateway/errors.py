@@ -16,14 +16,7 @@ from sisgate.errors import UnknownErrorPattern
 from sisgate.gateway.core import Core
 from sisgate.ledger import error_patterns as ledger
 from sisgate.ledger.schema import ErrorPattern
-from sisgate.monitoring.error_trends import (
-    BEFORE,
-    Trend,
-    by_hour,
-    is_spike,
-    per_span,
-    trend_of,
-)
+from sisgate.monitoring.error_trends import BEFORE, Trend, by_hour, is_spike, per_span, trend_of
 
 FIXED_LIMIT = 200
 

@@ -312,12 +312,7 @@ class Jobs:
         return Job(self, new_id, is_new=is_new)
 
     def resolve(
-        self,
-        job_id: str,
-        resolution: str,
-        *,
-        reason: str | None = None,
-        actor: str | None = None,
+        self, job_id: str, resolution: str, *, reason: str | None = None, actor: str | None = None
     ) -> JobStatus:
         """Settle a job of unknown outcome as `done`, `failed` or `retry`.
 

@@ -65,8 +65,7 @@ def missing_keys(
         proving = {mac[:ID_BYTES].hex() for mac in newest_macs(session)} - audit_here
         lost = audit_log.subjects(session, GIVEN_UP, {*uses, *proving})
     return MissingKeys(
-        {key: by for key, by in uses.items() if key not in lost},
-        tuple(sorted(proving - lost)),
+        {key: by for key, by in uses.items() if key not in lost}, tuple(sorted(proving - lost))
     )
 
 

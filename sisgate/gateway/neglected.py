@@ -14,13 +14,8 @@ from sisgate.gateway.core import Core
 from sisgate.ledger.schema import Webhook
 from sisgate.quarantine import Quarantine
 from sisgate.redis.refusals import refused_lately
-from sisgate.verdict.facts import (
-    FleetFacts,
-)
-from sisgate.verdict.unattended import (
-    FailingReceiver,
-    RefusedCaller,
-)
+from sisgate.verdict.facts import FleetFacts
+from sisgate.verdict.unattended import FailingReceiver, RefusedCaller
 
 
 def with_neglected(

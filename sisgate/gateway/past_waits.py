@@ -11,14 +11,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from sisgate.domain.links import Link
-from sisgate.domain.past_waits import (
-    LEAST_SECONDS,
-    BegunCall,
-    Fault,
-    PastFacts,
-    Recorded,
-    explain,
-)
+from sisgate.domain.past_waits import LEAST_SECONDS, BegunCall, Fault, PastFacts, Recorded, explain
 from sisgate.domain.service_levels import down_spans
 from sisgate.errors import UnknownProvider
 from sisgate.gateway.core import Core

@@ -40,9 +40,7 @@ def event_of(row: WebhookMessage) -> WebhookEvent:
 
 
 def delivery_of(
-    row: WebhookMessage,
-    last: WebhookAttempt | None = None,
-    tries: Sequence[WebhookAttempt] = (),
+    row: WebhookMessage, last: WebhookAttempt | None = None, tries: Sequence[WebhookAttempt] = ()
 ) -> WebhookDelivery:
     """Return what became of a message, with its last attempt and, if asked for, all."""
     return WebhookDelivery(

@@ -222,12 +222,7 @@ class Webhooks(WebhookDeliveries):
         return self._core.configuration.current().webhooks
 
     def _check(
-        self,
-        url: str | None,
-        providers: Sequence[str],
-        note: str | None,
-        *,
-        every_app: bool,
+        self, url: str | None, providers: Sequence[str], note: str | None, *, every_app: bool
     ) -> None:
         if every_app:
             self._core.access.require(Action.CONTROL)

@@ -27,12 +27,7 @@ from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.settings import ProviderConfig
 from sisgate.settings.fleet import ScheduleConfig
-from sisgate.verdict.facts import (
-    ByHand,
-    DatasetFacts,
-    JobFacts,
-    MetError,
-)
+from sisgate.verdict.facts import ByHand, DatasetFacts, JobFacts, MetError
 from sisgate.verdict.finding import Verdict
 from sisgate.verdict.judgement import (
     judge_dataset,
@@ -41,9 +36,7 @@ from sisgate.verdict.judgement import (
     judge_provider,
     judge_removed,
 )
-from sisgate.verdict.unattended import (
-    FeedReader,
-)
+from sisgate.verdict.unattended import FeedReader
 
 FLEET = "fleet"
 JOB_CANCELLED = "jobs:job:cancel"

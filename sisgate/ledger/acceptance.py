@@ -83,10 +83,7 @@ class Accepted:
 
 
 def accept_to_publish(
-    session: Session,
-    new: NewJob,
-    now: datetime,
-    asks_the_same: Callable[[Job], bool] | None = None,
+    session: Session, new: NewJob, now: datetime, asks_the_same: Callable[[Job], bool] | None = None
 ) -> Accepted:
     """Accept a job as `accept` does; a request with its one call. The caller publishes it.
 
@@ -126,9 +123,7 @@ def count_shared(session: Session, job_id: str) -> None:
 
 
 def accept_many(
-    session: Session,
-    orders: Sequence[tuple[NewJob, Callable[[Job], bool] | None]],
-    now: datetime,
+    session: Session, orders: Sequence[tuple[NewJob, Callable[[Job], bool] | None]], now: datetime
 ) -> Iterator[Accepted]:
     """Accept jobs with new ids as `accept_to_publish` does, all in few statements.
 

@@ -182,9 +182,7 @@ def waiting_messages(session: Session) -> Sequence[AlertMessage]:
     return session.scalars(select(AlertMessage).where(_waiting()).order_by(AlertMessage.id)).all()
 
 
-def waiting_by_channel(
-    session: Session,
-) -> Sequence[Row[str, int, datetime, str | None]]:
+def waiting_by_channel(session: Session) -> Sequence[Row[str, int, datetime, str | None]]:
     """Return the channels that messages wait for: how many, since when, the error of the last try.
 
     Only the oldest message of a channel is tried, so no other has an error.

@@ -111,11 +111,7 @@ def claim(
 
 
 def end_answered(
-    session: Session,
-    call: NewValues,
-    job: NewValues,
-    response: NewValues,
-    now: datetime,
+    session: Session, call: NewValues, job: NewValues, response: NewValues, now: datetime
 ) -> bool:
     """End an answered request: its call, attempt and job, and keep the response.
 

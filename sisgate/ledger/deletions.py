@@ -198,9 +198,7 @@ def count(session: Session, dataset: Dataset, job_id: str, generation: int | Non
     is_marked = _is_marked(job_id) if has_marks else literal(False)
     absent = literal(False) if generation is None else sightings.is_unseen(dataset, generation)
     query = select(
-        func.count(),
-        func.count().filter(is_marked),
-        func.count().filter(and_(absent, ~is_marked)),
+        func.count(), func.count().filter(is_marked), func.count().filter(and_(absent, ~is_marked))
     ).where(*_live(dataset))
     return Doomed(*session.execute(query).one())
 

@@ -87,11 +87,7 @@ def confirm(
 
 
 def remember(
-    session: Session,
-    dataset: Dataset,
-    page: PageOnFile,
-    seen: AbstractSet[int],
-    generation: int,
+    session: Session, dataset: Dataset, page: PageOnFile, seen: AbstractSet[int], generation: int
 ) -> None:
     """Store a page whose records are in the sightings `seen`, which have no others."""
     row = {

@@ -39,12 +39,7 @@ def upgrade(database: Database, version: str = "head") -> bool:
     database.create_file()
     # On SQLite the write lock, taken before the look, holds off other processes.
     engine = database.engine.execution_options(sisgate_writes=True)
-    with (
-        database.explained(),
-        _ALEMBIC,
-        engine.connect() as connection,
-        _unguarded(connection),
-    ):
+    with database.explained(), _ALEMBIC, engine.connect() as connection, _unguarded(connection):
         _wait_for_others(connection)
         if _current(connection) == newest():
             return False

@@ -194,9 +194,7 @@ def stream_records(
         query = (
             select(*columns)
             .where(
-                Record.provider == provider,
-                Record.resource == resource,
-                Record.sourced_id > after,
+                Record.provider == provider, Record.resource == resource, Record.sourced_id > after
             )
             .order_by(Record.sourced_id)
             .limit(STREAM_CHUNK)
@@ -233,9 +231,7 @@ def stream_changes(
                 & (Record.sourced_id == Change.sourced_id),
             )
             .where(
-                Change.provider == provider,
-                Change.resource == resource,
-                Change.sequence > since,
+                Change.provider == provider, Change.resource == resource, Change.sequence > since
             )
             .order_by(Change.sequence)
             .limit(STREAM_CHUNK)

@@ -105,11 +105,7 @@ def _providers_with_due(session: Session, now: datetime) -> list[str]:
 
 
 def _waiting(session: Session, provider: str, now: datetime, most: int) -> list[Held]:
-    due = (
-        Call.provider == provider,
-        live_retry(CallState.PLANNED),
-        Call.not_before <= now,
-    )
+    due = (Call.provider == provider, live_retry(CallState.PLANNED), Call.not_before <= now)
     query = select(Call.id, Call.priority).where(*due)
     return list(
         session.execute(query.order_by(Call.priority, Call.not_before, Call.id).limit(most))
@@ -140,9 +136,7 @@ def _make_way(session: Session, provider: str, priorities: list[int], now: datet
     queued = session.execute(
         select(Call.id, Call.priority)
         .where(
-            Call.provider == provider,
-            live_retry(CallState.QUEUED),
-            Call.priority > min(priorities),
+            Call.provider == provider, live_retry(CallState.QUEUED), Call.priority > min(priorities)
         )
         .order_by(Call.priority.desc(), Call.published_at.desc())
         .limit(len(priorities))

@@ -18,17 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    case,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.ledger import page_statements
@@ -215,10 +205,7 @@ def _release(session: Session, dataset: Dataset, group: _Group) -> None:
 
 
 def _move(
-    session: Session,
-    dataset: Dataset,
-    placed: Mapping[str, int],
-    unchanged: AbstractSet[str],
+    session: Session, dataset: Dataset, placed: Mapping[str, int], unchanged: AbstractSet[str]
 ) -> None:
     """Write the new sightings of those records that are not written anyway."""
     by_sighting: dict[int, list[str]] = {}

@@ -57,9 +57,7 @@ def _ahead(
     """Yield the priority of each live job of this one or a higher, and the calls it needs."""
     live = session.execute(
         select(Job.id, Job.priority, Job.kind, Job.state, Job.resource).where(
-            Job.provider == provider,
-            Job.state.in_(LIVE_JOB_STATES),
-            Job.priority <= int(priority),
+            Job.provider == provider, Job.state.in_(LIVE_JOB_STATES), Job.priority <= int(priority)
         )
     ).all()
     here = select(Job.id).where(Job.provider == provider, job_is_live())

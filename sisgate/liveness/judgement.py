@@ -11,13 +11,7 @@ from sisgate.domain.figures import duration
 from sisgate.errors import DatabaseUnavailable
 from sisgate.liveness.disagreements import disagreements
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
-from sisgate.liveness.obstacles import (
-    Cause,
-    Obstacle,
-    ledger_unusable,
-    listed,
-    redis_slow,
-)
+from sisgate.liveness.obstacles import Cause, Obstacle, ledger_unusable, listed, redis_slow
 from sisgate.redis.queues import PLANNER_QUEUE
 
 RECONCILE_SECONDS = 10.0

@@ -38,10 +38,7 @@ _PATTERNS = (
     # User and password of a URL; then its query, which names students and may hold a token.
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
     # Begun once a word, and without going back: else a long path would cost seconds.
-    (
-        re.compile(r"""(?<![^\s"'<>?])(?=[^\s"'<>?/]*+/)([^\s"'<>?]*+)\?[^\s"'<>]+"""),
-        r"\1?…",
-    ),
+    (re.compile(r"""(?<![^\s"'<>?])(?=[^\s"'<>?/]*+/)([^\s"'<>?]*+)\?[^\s"'<>]+"""), r"\1?…"),
     # What Python and pydantic quote: the value that was wrong.
     (re.compile(r"\b(KeyError|ValueError)(\(|: )[^\r\n]+"), r"\1\2…"),
     (re.compile(r"\binput_value=.*?(, input_type=|$)", re.MULTILINE), r"input_value=…\1"),

@@ -20,10 +20,7 @@ from sisgate.providers.dialect import Dialect, DialectOptions, Listing, Page, Po
 from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.providers.oneroster_mapping import canonical_row
 from sisgate.providers.paging import Note, local_link, next_link, query_of, read_rows
-from sisgate.providers.refusals import (
-    not_in_dialect,
-    read_body,
-)
+from sisgate.providers.refusals import not_in_dialect, read_body
 from sisgate.providers.values import utc_timestamp
 
 _ENVELOPES: dict[str, tuple[str, ...]] = {

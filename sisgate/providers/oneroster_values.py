@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sisgate.providers.values import (
-    iso_date,
-    read_references,
-    reference,
-    usable_id,
-    utc_text,
-)
+from sisgate.providers.values import iso_date, read_references, reference, usable_id, utc_text
 
 _TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false", "yes": "true", "no": "false"}
 

@@ -23,10 +23,7 @@ from sisgate.providers.paging import Note, read_rows
 from sisgate.providers.powerschool_mapping import record_of
 from sisgate.providers.powerschool_plugin import ENROLLMENTS_QUERY, SECTIONS_QUERY
 from sisgate.providers.powerschool_wire import dcid, query_rows, read_number, rest_rows
-from sisgate.providers.refusals import (
-    not_in_dialect,
-    read_body,
-)
+from sisgate.providers.refusals import not_in_dialect, read_body
 
 _QUERY_PATH = "/ws/schema/query/"
 _QUERY_PAGE_SIZE = 1000

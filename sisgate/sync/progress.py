@@ -165,12 +165,7 @@ def _note(why: str) -> str:
 
 
 def restart_full(
-    session: Session,
-    job: Job,
-    config: ProviderConfig,
-    dataset: Dataset,
-    why: str,
-    now: datetime,
+    session: Session, job: Job, config: ProviderConfig, dataset: Dataset, why: str, now: datetime
 ) -> None:
     """Abandon the filter and read the whole list in the same job."""
     job.note = _note(why)

@@ -149,8 +149,7 @@ ProviderName = Annotated[str, Path(description="A configured provider.", example
 ResourceName = Annotated[str, Path(description="A dataset.", examples=["students"])]
 JobId = Annotated[str, Path(description="The id of a job.", max_length=36)]
 Purpose = Annotated[
-    str | None,
-    Query(description="Why the data is read, for the audit log.", max_length=500),
+    str | None, Query(description="Why the data is read, for the audit log.", max_length=500)
 ]
 Because = Annotated[
     str | None, Query(alias="reason", description="For the audit log.", max_length=500)

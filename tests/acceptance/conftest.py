@@ -37,10 +37,7 @@ DISTRICTS = (
 OPTIONS: dict[str, dict[str, Any]] = {
     "oneroster": {"page_size": 40},
     "powerschool": {"timeout_seconds": 5},
-    "skyward": {
-        "auth": "oauth2-body",
-        "breaker": {"open_seconds": 1.0, "open_cap_seconds": 1.0},
-    },
+    "skyward": {"auth": "oauth2-body", "breaker": {"open_seconds": 1.0, "open_cap_seconds": 1.0}},
     "slow_powerschool": {"retry": {"tries": 2, "base_seconds": 0.1}},
 }
 

@@ -145,9 +145,7 @@ def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
 
 
 @control.inspect_command(
-    alias="dump_tasks",
-    variadic="taskinfoitems",
-    signature="[attr1 [attr2 [... [attrN]]]]",
+    alias="dump_tasks", variadic="taskinfoitems", signature="[attr1 [attr2 [... [attrN]]]]"
 )
 def registered(state: Any, **arguments: Any) -> Any:
     """List the registered tasks, call tasks with their current limit."""

@@ -12,12 +12,7 @@ from typing import Any
 from sisgate.credentials.sealed import open_request
 from sisgate.domain.links import Link, unsent_at
 from sisgate.domain.targets import body_of, query_pairs
-from sisgate.errors import (
-    AnswerInvalid,
-    BrokerUnavailable,
-    ProviderUnavailable,
-    SisgateError,
-)
+from sisgate.errors import AnswerInvalid, BrokerUnavailable, ProviderUnavailable, SisgateError
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.known_pages import PageOnFile
 from sisgate.logs import concerning

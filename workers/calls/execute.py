@@ -166,10 +166,7 @@ def _ask(call: CallContext) -> tuple[Reply, Classification]:
 
 
 def _classify(
-    call: CallContext,
-    reply: Reply,
-    wait_seconds: float = 0.0,
-    judged: Judged = classify.NOT_JUDGED,
+    call: CallContext, reply: Reply, wait_seconds: float = 0.0, judged: Judged = classify.NOT_JUDGED
 ) -> Classification:
     now, jitter = call.runtime.clock.now(), random.random()
     if isinstance(reply.error, MasterKeyMissing) and is_given_up(

@@ -36,10 +36,7 @@ def to_another_endpoint(call: CallContext, reply: Reply) -> bool:
         return False
     call.take(route)
     log.info(
-        "call_fails_over",
-        call=call.claim.call.id,
-        provider=call.config.name,
-        endpoint=route.url,
+        "call_fails_over", call=call.claim.call.id, provider=call.config.name, endpoint=route.url
     )
     return True
 

@@ -223,10 +223,7 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
                 pool = type(consumer.pool).__module__.rpartition(".")[2]
                 pool = "threads" if pool == "thread" else pool  # as `-P` has it
                 self._pulse = Pulse(
-                    runtime_of(consumer.app),
-                    kind="worker",
-                    name=consumer.hostname,
-                    pool=pool,
+                    runtime_of(consumer.app), kind="worker", name=consumer.hostname, pool=pool
                 )
             self._next_at = runtime_of(consumer.app).clock.monotonic() + EVERY_SECONDS
             self._pulse.send(consumer.following.fleet, **self._news(consumer))

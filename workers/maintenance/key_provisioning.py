@@ -66,11 +66,7 @@ def provision(runtime: Runtime, request: KeyRequest, policy: Policy) -> None:
 
 
 def _note_failure(
-    session: Session,
-    runtime: Runtime,
-    row: KeySlot,
-    policy: Policy,
-    failure: str,
+    session: Session, runtime: Runtime, row: KeySlot, policy: Policy, failure: str
 ) -> None:
     now = runtime.clock.now()
     row.order_tries += 1

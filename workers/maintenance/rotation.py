@@ -114,12 +114,7 @@ def _retiring(
 
 
 def _begin_probe(
-    session: Session,
-    config: ProviderConfig,
-    slot: Slot,
-    row: KeySlot,
-    step: Step,
-    runtime: Runtime,
+    session: Session, config: ProviderConfig, slot: Slot, row: KeySlot, step: Step, runtime: Runtime
 ) -> tuple[int, str, int]:
     key = slot.key(step.key)
     now = runtime.clock.now()

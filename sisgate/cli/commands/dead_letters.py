@@ -30,9 +30,7 @@ OfApp = Annotated[str | None, typer.Option("--app", help="Only of this app.")]
 OfError = Annotated[
     str | None,
     typer.Option(
-        "--error",
-        metavar="CODE",
-        help="Only with this error, such as provider_unavailable.",
+        "--error", metavar="CODE", help="Only with this error, such as provider_unavailable."
     ),
 ]
 Since = Annotated[datetime | None, time_ago("Only since", "--since")]
@@ -179,10 +177,7 @@ def _find(
 
 
 def _retry_each(
-    invocation: Invocation,
-    job_ids: Sequence[str],
-    refused: list[SisgateError],
-    reason: str | None,
+    invocation: Invocation, job_ids: Sequence[str], refused: list[SisgateError], reason: str | None
 ) -> list[dict[str, Any]]:
     """Retry each job once, however often this runs, with a progress bar for several.
 

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 app = Commands()
 
 Query = Annotated[
-    list[str] | None,
-    typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be repeated."),
+    list[str] | None, typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be repeated.")
 ]
 
 

@@ -1,11 +1,6 @@
 """The tables of the ledger, by aggregate; all are imported from here."""
 
-from sisgate.ledger.schema.access import (
-    AccessSession,
-    AccessToken,
-    PrivacyKey,
-    Suppression,
-)
+from sisgate.ledger.schema.access import AccessSession, AccessToken, PrivacyKey, Suppression
 from sisgate.ledger.schema.alerts import (
     Alert,
     AlertEvaluation,

@@ -10,11 +10,7 @@ from fastapi import APIRouter, Path, Query
 from sisgate.gateway import ErrorSummary
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import operation
-from sisgate.web.schemas.error_patterns import (
-    HistoryOfPattern,
-    PatternsDocument,
-    ResolveErrorOrder,
-)
+from sisgate.web.schemas.error_patterns import HistoryOfPattern, PatternsDocument, ResolveErrorOrder
 from sisgate.web.schemas.providers import BecauseOrder
 
 router = APIRouter(prefix="/v1/errors", tags=["alerts"])

@@ -15,8 +15,7 @@ router = APIRouter(prefix="/v1/sla", tags=["sla"])
 
 SEEN = partial(operation, "look", "part of provider")
 Month = Annotated[
-    str | None,
-    Query(description="A month in UTC, such as 2026-10; the last whole one by default."),
+    str | None, Query(description="A month in UTC, such as 2026-10; the last whole one by default.")
 ]
 
 

@@ -79,8 +79,7 @@ class EditOrder(OrderDocument):
     )
 
     edit: Annotated[
-        AddProvider | EditProvider | RemoveProviders | RenameEndpoint,
-        Field(discriminator="change"),
+        AddProvider | EditProvider | RemoveProviders | RenameEndpoint, Field(discriminator="change")
     ]
     reason: Reason = None
 

@@ -131,8 +131,5 @@ def test_an_app_cannot_run_scripts_administer_or_read_messages(
     urls: Mapping[str, str], user: str, command: str
 ) -> None:
     """Whatever faults a server's Lua has, an app does not reach them."""
-    with (
-        redis.Redis.from_url(urls[user]) as client,
-        pytest.raises(NoPermissionError),
-    ):
+    with redis.Redis.from_url(urls[user]) as client, pytest.raises(NoPermissionError):
         client.execute_command(*shlex.split(command))

@@ -133,8 +133,7 @@ def test_an_app_without_our_code_asks_how_its_job_stands(sqlite_stack: Stack) ->
     task_id = str(uuid.uuid4())
     asked = {"kwargs": {"job_id": task_id, "app": "roster-app"}}
     sync, *_ = answers(
-        sqlite_stack,
-        {"args": [NAME, "orgs"], "kwargs": {"app": "roster-app"}, "task_id": task_id},
+        sqlite_stack, {"args": [NAME, "orgs"], "kwargs": {"app": "roster-app"}, "task_id": task_id}
     )
     assert sync == {"job": task_id, "state": "accepted", "error": None}
     ended(sqlite_stack, task_id)
@@ -186,9 +185,7 @@ def test_what_a_message_asks_for_beside_its_sync_is_refused(sqlite_stack: Stack)
         assert controls.windows_of(controls.get(session, NAME)) is None
 
 
-def test_a_revoked_id_does_not_keep_an_accepted_job_from_being_planned(
-    sqlite_stack: Stack,
-) -> None:
+def test_a_revoked_id_does_not_keep_an_accepted_job_from_being_planned(sqlite_stack: Stack) -> None:
     """The planning has the job's id; a worker that dropped it would drop it each time."""
     app = celery_app(sqlite_stack.settings, sqlite_stack.redis_url)
     job_id = str(uuid.uuid4())

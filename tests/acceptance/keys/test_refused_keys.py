@@ -78,10 +78,7 @@ def test_a_key_that_was_refused_for_a_moment_comes_back(powerschool: Keyed) -> N
     assert ask(powerschool) == 200
     powerschool.refuse(first.client_id)
     assert ask(powerschool) == 200
-    pair = {
-        "client_id": first.client_id,
-        "client_secret": powerschool.district.client_secret,
-    }
+    pair = {"client_id": first.client_id, "client_secret": powerschool.district.client_secret}
     powerschool.district.control("POST", "/keys/accept", pair)
     wait_until(lambda: powerschool.one("primary").suspect_at is None, "its return")
     assert powerschool.best() == first.client_id

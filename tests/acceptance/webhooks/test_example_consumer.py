@@ -32,9 +32,7 @@ def consumer() -> Iterator[tuple[AsgiServer, dict[str, Any]]]:
 
 
 def test_the_consumer_is_told_what_a_sync_did(
-    stack: Stack,
-    consumer: tuple[AsgiServer, dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
+    stack: Stack, consumer: tuple[AsgiServer, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Signed, each event once; who cannot sign is refused."""
     server, handled = consumer

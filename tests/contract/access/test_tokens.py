@@ -11,13 +11,7 @@ from sisgate.access.authorizer import Authorizer, authenticate
 from sisgate.access.policy import Action, Principal, Role
 from sisgate.access.token_service import TokenInfo, TokenService
 from sisgate.access.tokens import new_token
-from sisgate.errors import (
-    AccessDenied,
-    InvalidState,
-    NotAuthenticated,
-    UnknownToken,
-    UsageError,
-)
+from sisgate.errors import AccessDenied, InvalidState, NotAuthenticated, UnknownToken, UsageError
 from sisgate.ledger import audit_log
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AccessToken

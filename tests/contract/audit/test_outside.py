@@ -132,9 +132,7 @@ def test_a_log_that_was_written_anew_with_the_keys_has_other_heads(book: Book) -
             EVENTS, Scene(session, random.Random(1)).rows(EVENTS)[0], actor="nobody"
         )
     other = Book(book.database)
-    other.heads = [
-        heads.Head(**{**kept[0].__dict__, "head": "00" * 36, "signature": ""}),
-    ]
+    other.heads = [heads.Head(**{**kept[0].__dict__, "head": "00" * 36, "signature": ""})]
     signed = heads.Head(
         **{**other.heads[0].__dict__, "signature": KEYS.newest.sign(other.heads[0].signed)}
     )

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sisgate.errors import (
-    InvalidState,
-    JobExpired,
-    ProviderRefused,
-    UnknownProvider,
-    UsageError,
-)
+from sisgate.errors import InvalidState, JobExpired, ProviderRefused, UnknownProvider, UsageError
 from tests.contract.gateway.world import LIMITED, NAME, World
 
 

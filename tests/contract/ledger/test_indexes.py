@@ -138,10 +138,7 @@ OF_A_JOB: dict[str, Action] = {
 }
 OF_THE_FLEET: dict[str, tuple[Action, set[str]]] = {
     "due": (lambda session, _: redelivery.due(session, LATER), {DUE, CALL}),
-    "queues": (
-        lambda session, _: redelivery.waiting_queues(session, LATER, LEASE),
-        {QUEUED},
-    ),
+    "queues": (lambda session, _: redelivery.waiting_queues(session, LATER, LEASE), {QUEUED}),
     "missing": (
         lambda session, _: redelivery.missing(session, [("lincoln", 6)], LATER, LEASE, 5),
         {QUEUED, CALL},
@@ -163,10 +160,7 @@ OF_THE_FLEET: dict[str, tuple[Action, set[str]]] = {
         {OF_JOB, JOBS_BY_STATE, DEADLINE},
     ),
     "overdue": (lambda session, _: jobs.overdue_providers(session, LATER), {DEADLINE}),
-    "plans": (
-        lambda session, _: job_search.unplanned(session, LATER, LEASE, LEASE),
-        {TO_PLAN},
-    ),
+    "plans": (lambda session, _: job_search.unplanned(session, LATER, LEASE, LEASE), {TO_PLAN}),
     "any due": (lambda session, _: redelivery.is_any_due(session, LATER), {DUE}),
     "any lost": (lambda session, _: redelivery.is_any_lost(session, LATER), {RUNNING}),
 }

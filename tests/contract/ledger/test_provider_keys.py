@@ -34,9 +34,7 @@ def keys(database: Database, tmp_path: Path) -> ProviderKeys:
     endpoint = Endpoint(url="https://lincoln.example")
     config = ProviderConfig(name=NAME, kind="powerschool", endpoints=(endpoint,))
     settings = Settings(
-        data_dir=tmp_path,
-        broker_url=SecretStr("redis://127.0.0.1:9/0"),
-        providers={NAME: config},
+        data_dir=tmp_path, broker_url=SecretStr("redis://127.0.0.1:9/0"), providers={NAME: config}
     )
     make_master_key(settings.master_key_path)
     found = Gateway(settings, database=database).keys.of(NAME)

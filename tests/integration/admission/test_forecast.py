@@ -17,11 +17,7 @@ from tests.integration.admission.fleet import Fleet
 @pytest.mark.parametrize("latency", [0.0, 0.4, 3.0])
 @pytest.mark.parametrize("rates", [("100/h",), ("60/10s",), ("100/h", "5/s")])
 def test_a_backlog_is_granted_when_it_was_forecast(
-    limiter: Limiter,
-    clock: ManualClock,
-    rates: tuple[str, ...],
-    latency: float,
-    used_before: int,
+    limiter: Limiter, clock: ManualClock, rates: tuple[str, ...], latency: float, used_before: int
 ) -> None:
     """The n-th grant comes within 10 % of its forecast, whatever has been spent before."""
     spec = LimitSpec(tuple(Rate.parse(rate) for rate in rates))

@@ -121,9 +121,7 @@ def test_a_connection_that_was_lost_leaves_no_reader_behind(
     server.start()
 
 
-def test_a_signal_to_stop_wakes_an_idle_loop(
-    loop: tuple[Hub, ListeningFetcher, Runtime],
-) -> None:
+def test_a_signal_to_stop_wakes_an_idle_loop(loop: tuple[Hub, ListeningFetcher, Runtime]) -> None:
     """Else a worker with nothing to do would see it when its poll ends."""
     hub, fetcher, _ = loop
     fetcher.seconds = 3600.0

@@ -104,9 +104,7 @@ def test_what_was_changed_elsewhere_is_not_undone(followed: Followed) -> None:
     assert followed.save("500/h", "400/h").endswith("version 4 is in force: ~ providers.lincoln")
 
 
-def test_a_file_that_says_what_is_in_force_in_other_words_may_be_edited(
-    followed: Followed,
-) -> None:
+def test_a_file_that_says_what_is_in_force_in_other_words_may_be_edited(followed: Followed) -> None:
     """As one saved from `sisgate config show` after a change that was made elsewhere."""
     configuration = followed.gateway.configuration
     configuration.apply(configuration.plan_edit("adams", {"burst": 3}), actor="ana")

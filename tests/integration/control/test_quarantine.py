@@ -19,11 +19,7 @@ from workers.runtime import Runtime
 
 SECRET = "Eve Kowalski"
 UNKNOWN = json.dumps(
-    {
-        "body": SECRET,
-        "headers": {"task": "sisgate.later", "id": "1"},
-        "properties": {"priority": 6},
-    }
+    {"body": SECRET, "headers": {"task": "sisgate.later", "id": "1"}, "properties": {"priority": 6}}
 ).encode()
 
 

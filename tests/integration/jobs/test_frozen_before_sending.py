@@ -137,11 +137,7 @@ def bench(tmp_path: Path, redis_url: str, ledger_url: str, provider: Recorder) -
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("where", [after_the_claim, after_connecting])
 def test_nothing_is_sent_after_permit_and_claim_have_ended(
-    bench: Bench,
-    provider: Recorder,
-    monkeypatch: pytest.MonkeyPatch,
-    where: Freeze,
-    method: str,
+    bench: Bench, provider: Recorder, monkeypatch: pytest.MonkeyPatch, where: Freeze, method: str
 ) -> None:
     """The permit is handed back, the call waits, no try is spent, and no POST is unknown."""
     job = bench.ask(method)
@@ -157,11 +153,7 @@ def test_nothing_is_sent_after_permit_and_claim_have_ended(
 @pytest.mark.parametrize("permits", ["left", "taken meanwhile"])
 @pytest.mark.parametrize("where", [after_the_claim, after_connecting])
 def test_a_request_taken_for_lost_goes_on_when_its_worker_did_not_send_it(
-    bench: Bench,
-    provider: Recorder,
-    monkeypatch: pytest.MonkeyPatch,
-    where: Freeze,
-    permits: str,
+    bench: Bench, provider: Recorder, monkeypatch: pytest.MonkeyPatch, where: Freeze, permits: str
 ) -> None:
     """Its outcome was unknown to the others only; it is made, once, by the next attempt."""
     job = bench.ask("POST")

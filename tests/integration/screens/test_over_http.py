@@ -284,8 +284,7 @@ def test_every_command_works_over_http_or_says_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
-    [("providers show li", ["lincoln"]), ("records lincoln stud", ["students"])],
+    ("words", "found"), [("providers show li", ["lincoln"]), ("records lincoln stud", ["students"])]
 )
 def test_names_are_completed_over_http(
     things: dict[str, str], service: WebService, tmp_path: Path, words: str, found: list[str]

@@ -45,9 +45,7 @@ def test_the_changed_request_and_response_are_shown(capsys: pytest.CaptureFixtur
     assert json.loads(trial["response"]["body"]) == ["Núñez"]
 
 
-def test_what_cannot_be_is_an_error_with_rule_and_place(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_what_cannot_be_is_an_error_with_rule_and_place(capsys: pytest.CaptureFixture[str]) -> None:
     """A response that is no JSON, a file that is not there, a name that is not configured."""
     for more, code, said in (
         (["--response", "<html>"], 1, "'names' of lincoln failed at response.jmespath"),

@@ -118,10 +118,7 @@ def test_jobs(gateway: Gateway, dead: Job, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_a_request_asks_is_for_those_who_may_read(
-    gateway: Gateway,
-    dead: Job,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    gateway: Gateway, dead: Job, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A viewer sees the job and its method, and why not the path."""
     token = gateway.tokens.add("viewer", ["viewer"], scopes=["*"], life=None, actor="x").token

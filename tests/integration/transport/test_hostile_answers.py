@@ -30,11 +30,7 @@ MIB = 2**20
 
 
 def send(
-    url: str,
-    path: str = "/x",
-    *,
-    timeout_seconds: float = DEADLINE,
-    max_body_bytes: int = LIMIT,
+    url: str, path: str = "/x", *, timeout_seconds: float = DEADLINE, max_body_bytes: int = LIMIT
 ) -> HttpResponse:
     """Send one request, by the tests' deadline and limit where no others are given."""
     return Transport(SystemClock()).send(

@@ -89,14 +89,7 @@ NOT_BY_HTTP = {
     "ledger.upgrade": "the service needs its tables before it starts",
 }
 
-OF_THE_MACHINE = {
-    "celery",
-    "env",
-    "powerschool-plugin",
-    "sandbox",
-    "serve",
-    "up",
-}
+OF_THE_MACHINE = {"celery", "env", "powerschool-plugin", "sandbox", "serve", "up"}
 """Commands that run or connect programs of one machine."""
 
 BELOW = {

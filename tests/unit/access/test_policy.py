@@ -50,11 +50,7 @@ def test_a_role_allows_what_it_is_for(role: Role, actions: set[str]) -> None:
 
 @given(PRINCIPALS, st.sampled_from(Action), PLACES, st.sampled_from(Role), SCOPES)
 def test_a_further_role_or_scope_takes_nothing_away(
-    who: Principal,
-    action: Action,
-    place: tuple[str | None, str | None],
-    role: Role,
-    scope: Scope,
+    who: Principal, action: Action, place: tuple[str | None, str | None], role: Role, scope: Scope
 ) -> None:
     """Allowed stays allowed."""
     if decide(who, action, *place).allowed:

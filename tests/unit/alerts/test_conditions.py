@@ -9,15 +9,8 @@ import pytest
 from sisgate.alerts.conditions import conditions_of
 from sisgate.alerts.facts import AlertFacts
 from sisgate.settings.alerts import DEFAULT_RULES
-from sisgate.verdict.facts import (
-    FleetFacts,
-    ProviderFacts,
-    RecentCall,
-)
-from sisgate.verdict.unattended import (
-    FailingReceiver,
-    RefusedCaller,
-)
+from sisgate.verdict.facts import FleetFacts, ProviderFacts, RecentCall
+from sisgate.verdict.unattended import FailingReceiver, RefusedCaller
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 

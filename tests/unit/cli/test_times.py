@@ -17,8 +17,7 @@ NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "d", "-1d", "1.5h", "2w", "²d", "99999d", "9" * 5000 + "s", "P", "PT", "P1Y"],
+    "text", ["", "d", "-1d", "1.5h", "2w", "²d", "99999d", "9" * 5000 + "s", "P", "PT", "P1Y"]
 )
 def test_what_is_no_length_or_leads_out_of_the_calendar_is_refused(text: str) -> None:
     """With a usage error, so that no command ends with a traceback."""

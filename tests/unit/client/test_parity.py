@@ -158,5 +158,5 @@ def test_twins_take_the_same_arguments(kind: type, twin: type) -> None:
 
 
 DIFFERENT = {
-    ("HttpRetention", "run"),  # by seconds, and without a report of progress
+    ("HttpRetention", "run")  # by seconds, and without a report of progress
 }

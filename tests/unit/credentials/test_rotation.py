@@ -227,8 +227,7 @@ class Model:
 @given(
     st.sets(st.integers(1, 12).map(lambda n: f"k{n}"), max_size=10),
     st.lists(
-        st.tuples(st.sampled_from(["minute", "hour", "day", "month", "refuse", "ask"])),
-        max_size=25,
+        st.tuples(st.sampled_from(["minute", "hour", "day", "month", "refuse", "ask"])), max_size=25
     ),
 )
 def test_whatever_happens_there_is_one_active_key_and_every_run_ends(

@@ -25,11 +25,7 @@ from sisgate.settings import load_settings
 from sisgate.web import create_app
 
 DOCS = Path(__file__).parents[3] / "docs"
-_BREAKER = {
-    Outcome.SUCCESS: "success",
-    Outcome.FAILURE: "failure",
-    Outcome.NEUTRAL: "not counted",
-}
+_BREAKER = {Outcome.SUCCESS: "success", Outcome.FAILURE: "failure", Outcome.NEUTRAL: "not counted"}
 _EVERYWHERE = {"as_json", "config", "data_dir", "help"}
 _KINDS = {"int": "NUMBER", "float": "NUMBER"}
 

@@ -16,10 +16,7 @@ policies = st.builds(
     min_concurrency=st.integers(1, 20),
 )
 failures = st.builds(
-    Failure,
-    tries=st.integers(0, 200),
-    may_be_done=st.booleans(),
-    asked_seconds=st.floats(0, 3600),
+    Failure, tries=st.integers(0, 200), may_be_done=st.booleans(), asked_seconds=st.floats(0, 3600)
 )
 jitters = st.floats(0, 1)
 

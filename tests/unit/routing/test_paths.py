@@ -7,10 +7,7 @@ from sisgate.settings import Endpoint, PathRule
 
 MAIN, OTHER = Endpoint(url="https://main.test"), Endpoint(url="https://other.test")
 BULK = Endpoint(url="https://bulk.test", group="bulk")
-RULES = [
-    PathRule(pattern="/ws/bulk/*", group="bulk"),
-    PathRule(pattern="/ws/*", group="absent"),
-]
+RULES = [PathRule(pattern="/ws/bulk/*", group="bulk"), PathRule(pattern="/ws/*", group="absent")]
 
 
 def test_a_path_goes_to_the_group_of_its_rule() -> None:

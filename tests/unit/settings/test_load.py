@@ -55,10 +55,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     """Of all providers and settings, not only the first one."""
-    found = problems(
-        tmp_path,
-        MISTAKES,
-    )
+    found = problems(tmp_path, MISTAKES)
     places = {problem.split(" ")[0] for problem in found}
     expected = {1, 2, 4, 8, 9, 10, 12, 13, 14}
     assert {f"my.toml:{line}:" for line in expected} <= places, found

@@ -34,10 +34,7 @@ from sisgate.verdict.facts import (
 from sisgate.verdict.finding import Certainty, Severity, Verdict
 from sisgate.verdict.jobs import held
 from sisgate.verdict.judgement import judge_fleet, judge_job, judge_provider
-from sisgate.verdict.unattended import (
-    FailedSync,
-    HeldSync,
-)
+from sisgate.verdict.unattended import FailedSync, HeldSync
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 FLEET = FleetFacts(NOW)

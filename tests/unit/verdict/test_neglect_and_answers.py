@@ -19,12 +19,7 @@ from sisgate.verdict.facts import (
 )
 from sisgate.verdict.finding import Finding, Verdict
 from sisgate.verdict.judgement import judge_dataset, judge_fleet, judge_provider
-from sisgate.verdict.unattended import (
-    FailingReceiver,
-    FeedReader,
-    RefusedCaller,
-    Unsettled,
-)
+from sisgate.verdict.unattended import FailingReceiver, FeedReader, RefusedCaller, Unsettled
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 FLEET = FleetFacts(NOW)
