@@ -11,6 +11,7 @@ from sisgate.alerts.rules import FLEET, Condition, is_clear, of_audit, of_findin
 from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.settings.alerts import AlertRule
 from sisgate.verdict import neglect
+from sisgate.verdict.facts import ProviderFacts
 from sisgate.verdict.finding import Finding, Severity, Trouble
 from sisgate.verdict.holds import of_obstacle
 from sisgate.verdict.judgement import OUTAGES, findings_of
@@ -95,8 +96,26 @@ def conditions_of(
         for name, rule in others.items():
             if provider.name in chosen[name]:
                 of_it += of_provider(name, rule, provider, facts)
+        of_it = [
+            replace(each, inhibited=True) if _drains(each, rules[each.rule], provider) else each
+            for each in of_it
+        ]
         found += _inhibited(own, of_it, is_scheduled=is_scheduled)
     return Conditions(_once(found), hidden=hidden)
+
+
+def _drains(condition: Condition, rule: AlertRule, provider: ProviderFacts) -> bool:
+    """Return whether it is about what waited while the provider was held, and may still drain.
+
+    After a hold that takes as long as the rule allows; one with `after` is patient by itself.
+    """
+    free = provider.free_seconds
+    if free is None or rule.after:
+        return False
+    if condition.cause == Trouble.DATA_STALE and rule.missed_for is not None:
+        return free < rule.missed_for.total_seconds()
+    is_age = rule.metric in WAITS - {"waiting"} and rule.above is not None
+    return is_age and free < (rule.above or 0.0)
 
 
 def without_doubles(findings: Sequence[Finding]) -> list[Finding]:

@@ -218,9 +218,16 @@ class ProviderReader:
         return replace(
             facts,
             pause=_by_hand(control, "pause", control.paused_until) if is_paused else None,
+            resumed_seconds=None if is_paused else self._resumed_seconds(control),
             pin=_by_hand(control, "breaker", None) if control.pins else None,
             limits_set=_by_hand(control, "limits", None) if control.windows else None,
         )
+
+    def _resumed_seconds(self, control: Control) -> float | None:
+        """Return how long ago a pause ended, by itself or by hand."""
+        setter = controls.setter_of(control, "pause")
+        ended = control.paused_until if control.paused else setter.at if setter else None
+        return (self._now - ended).total_seconds() if ended is not None else None
 
     def _with_calls(self, found: list[ProviderFacts], session: Session) -> list[ProviderFacts]:
         """Return the facts with what the ledger knows of calls, in a statement or two for all."""

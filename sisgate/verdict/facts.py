@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sisgate.admission.state import LimiterState
-from sisgate.breakers.spec import BreakerView
+from sisgate.breakers.spec import BreakerView, State
 from sisgate.domain.certificates import EndingCertificate
 from sisgate.domain.links import Link
 from sisgate.domain.rates import Rate
@@ -166,8 +166,9 @@ class ServingWorker:
 class ProviderFacts:
     """What is known of one provider. What only Redis or the ledger knows is empty without it.
 
-    `configured` are its limits as configured, `usage` the calls of each app in the longest window,
-    of which the provider failed `failed_usage`.
+    `resumed_seconds` is how long ago the last pause ended, None while it is paused, or if it never
+    was. `configured` are its limits as configured, `usage` the calls of each app in the longest
+    window, of which the provider failed `failed_usage`.
     `recent` are the calls that ended lately, newest first. `running_seconds` are the ages of the
     calls under way, oldest first, of which `lost` are those that no live worker has.
     `jobs_waiting` is None where they are fewer than `max_waiting_jobs`. `gave_data`: before those
@@ -180,6 +181,7 @@ class ProviderFacts:
     limiter: LimiterState | None = None
     queued: Mapping[int, int] = field(default_factory=dict)
     pause: ByHand | None = None
+    resumed_seconds: float | None = None
     pin: ByHand | None = None
     limits_set: ByHand | None = None
     breakers: Sequence[BreakerView] = ()
@@ -208,6 +210,15 @@ class ProviderFacts:
     def waiting(self) -> int:
         """How many calls wait."""
         return sum(each.calls for each in self.backlog)
+
+    @property
+    def free_seconds(self) -> float | None:
+        """How long ago a pause or an outage ended that held all its calls; None for neither."""
+        closed = [each.closed_seconds for each in self.breakers if each.state is State.CLOSED]
+        recovered = (
+            [] if None in closed else [max((e for e in closed if e is not None), default=None)]
+        )
+        return min((e for e in (self.resumed_seconds, *recovered) if e is not None), default=None)
 
     @property
     def is_tighter(self) -> bool:

@@ -139,6 +139,23 @@ def test_a_queue_that_was_held_has_time_to_drain(scene: Scene) -> None:
     judge(scene, lambda: not scene.gateway.alerts.list())
 
 
+def test_what_was_held_is_late_only_once_it_had_time(scene: Scene) -> None:
+    """An urgent call and a sync of a pause that has just ended are no news; later they are."""
+    scene.ask("adams", "portal", priority="urgent")
+    sync(Trouble(scene, "adams", 0), "orgs")
+    scene.ask("adams", "portal", priority="urgent")
+    control = scene.gateway.providers.control("adams")
+    control.pause(actor="ana", reason="a night", until=scene.clock.now() + timedelta(hours=5))
+    scene.clock.advance(5 * 3600 + 1)
+    judge(scene, lambda: not scene.gateway.alerts.list())
+    scene.clock.advance(240)
+    judge(scene, lambda: set(alerts(scene)) == {"oldest-urgent"})
+    scene.work("adams")
+    ends(scene)
+    scene.clock.advance(600)
+    judge(scene, lambda: set(alerts(scene)) == {"missed-sync"})
+
+
 def _expire(scene: Scene, left: timedelta | None) -> None:
     with scene.runtime.database.write() as session:
         key = session.query(tables.Key).one()
