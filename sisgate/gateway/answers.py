@@ -6,14 +6,26 @@ from collections.abc import Mapping
 
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed import open_request
-from sisgate.domain.states import JobKind
-from sisgate.errors import CredentialError, InvalidState, TransformFailed
+from sisgate.domain.figures import duration
+from sisgate.domain.states import JobKind, JobState
+from sisgate.errors import CredentialError, InvalidState, ProviderRefused, TransformFailed
 from sisgate.gateway.answer import Answer, RequestTarget
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.gateway.job import is_visible, visible_status
+from sisgate.gateway.job_status import JobStatus
 from sisgate.ledger import jobs
 from sisgate.ledger.answers import AnsweredJob, StoredResponse, read_answered
+
+
+def _was_refused(status: JobStatus) -> bool:
+    return (status.error or {}).get("code") == ProviderRefused.code
+
+
+def deleted(core: Core) -> str:
+    """Return why the response to a request that is done is not stored."""
+    kept = core.configuration.current().response_retention
+    return f"`response_retention` keeps responses for {duration(kept.total_seconds())}"
 
 
 class Answers:
@@ -52,11 +64,7 @@ class Answers:
         core.access.require(Action.READ, job.provider)
         stored = job.response
         if stored is None:
-            raise InvalidState(
-                f"No response to job {job_id} is stored. Responses are kept for "
-                f"{core.configuration.current().response_retention}.",
-                job=job_id,
-            )
+            raise self._without(job_id)
         body = core.context.vault.open(stored.sealed_body, f"responses/{job_id}")
         headers, body = self._transformed(job, stored, body)
         self._disclosures.answer(job, purpose, body)
@@ -64,6 +72,18 @@ class Answers:
         if stored.stored_at is not None:
             age = max(0.0, (core.clock.now() - stored.stored_at).total_seconds())
         return Answer(job_id, stored.status, headers, body, stored.truncated, age_seconds=age)
+
+    def _without(self, job_id: str) -> InvalidState:
+        """Return why there is no response to a job."""
+        status = visible_status(self._core, job_id)
+        what = f"No response to job {job_id} is stored"
+        if status.kind == JobKind.SYNC:
+            what += ": it is a sync, whose records are in the ledger"
+        elif status.state is JobState.DONE or _was_refused(status):
+            what += f" any more: {deleted(self._core)}"
+        else:
+            what += f": it is {status.state.value}"
+        return InvalidState(f"{what}.", job=job_id)
 
     def _transformed(
         self, job: AnsweredJob, stored: StoredResponse, body: bytes

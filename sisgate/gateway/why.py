@@ -12,6 +12,7 @@ from sisgate.access.policy import Action, covers_some
 from sisgate.domain.recurrence import Occurrences, offset_in
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import DatabaseUnavailable, ProviderRemoved, UnknownProvider
+from sisgate.gateway.answers import deleted
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import absent_datasets
 from sisgate.gateway.feeds import read_consumers
@@ -21,7 +22,7 @@ from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.provider_facts import NameOf, held_sync, lost_among, met_error
 from sisgate.gateway.verdict_facts import read_facts
-from sisgate.ledger import audit_log, job_calls, job_search, recent_jobs
+from sisgate.ledger import answers, audit_log, job_calls, job_search, recent_jobs
 from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Dataset, Job
@@ -142,6 +143,7 @@ class Verdicts:
             page=job_calls.last_error(session, status.id)
             if status.state is JobState.DONE and status.resource is None
             else None,
+            answer=self._deleted_answer(session, status),
             running=status.calls.get(CallState.RUNNING, 0),
             lost=lost_among(read_liveness(self._core.context, [status.provider]), running, now)
             if running
@@ -151,6 +153,12 @@ class Verdicts:
             else None,
             met=_met(status, errors[-1], now) if errors else None,
         )
+
+    def _deleted_answer(self, session: Session, status: JobStatus) -> str | None:
+        is_answered = status.state is JobState.DONE and status.resource is None
+        if not is_answered or answers.is_stored(session, status.id):
+            return None
+        return f"deleted: {deleted(self._core)}"
 
     def _dataset(self, config: ProviderConfig, resource: str, now: datetime) -> DatasetFacts:
         name = config.name

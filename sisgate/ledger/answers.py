@@ -61,6 +61,12 @@ _READ = Prepared(
 )
 
 
+def is_stored(session: Session, job_id: str) -> bool:
+    """Return whether the response to a job is stored."""
+    query = select(_RESPONSES.c.job_id).where(_RESPONSES.c.job_id == job_id)
+    return session.execute(query).first() is not None
+
+
 def read_answered(session: Session, job_id: str) -> AnsweredJob | None:
     """Return a job with its response, None if there is no such job."""
     rows = _READ.run(session, {"id": job_id})

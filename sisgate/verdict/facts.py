@@ -248,7 +248,8 @@ class JobFacts:
     0 for one that is due.
     `error` is what it ended with; `cancelled` is who cancelled it, None if nobody did;
     `tried` is whether any of its calls was ever sent, `incomplete` whether it is a sync that is
-    done and could not read all, `page` what is said of an answer that is a page. `settled_by` is
+    done and could not read all, `page` what is said of an answer that is a page,
+    `answer` what has become of one that is not stored any more. `settled_by` is
     what has settled it since if it was held, and when.
     """
 
@@ -267,6 +268,7 @@ class JobFacts:
     cancelled: ByHand | None = None
     settled_by: tuple[str, datetime] | None = None
     page: str | None = None
+    answer: str | None = None
     running: int = 0
     lost: int = 0
     retry_in_seconds: float | None = None

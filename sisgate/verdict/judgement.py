@@ -53,6 +53,8 @@ def judge_job(job: JobFacts, facts: ProviderFacts, fleet: FleetFacts) -> Verdict
         "app": job.app,
         "age_seconds": round(job.age_seconds),
     }
+    if job.answer is not None:
+        figures["answer"] = job.answer
     if job.settled_by is not None:
         by, at = job.settled_by
         figures["settled"] = f"by a later sync (job {by[:8]}) at {local_time(at)}"

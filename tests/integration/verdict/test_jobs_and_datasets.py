@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sisgate.errors import UnknownJob, UnknownProvider, UnknownResource
+from sisgate.errors import InvalidState, UnknownJob, UnknownProvider, UnknownResource
 from sisgate.gateway import Verdict
 from testbed.scene import Scene, Stage
 from testbed.troubles.trouble import answers
@@ -99,6 +99,20 @@ def test_a_page_in_place_of_data_is_told_of_its_job(scene: Scene) -> None:
     assert "HTML page" in answer.text
     assert scene.gateway.jobs.answer(job).text == "<html>Sign in</html>"
     assert scene.gateway.why(wanted.id).standing == "well"
+
+
+def test_an_answer_that_retention_has_deleted_is_told(scene: Scene) -> None:
+    """With the setting: by the verdict on its job, and by the error of who asks for it."""
+    (job,) = scene.ask("lincoln", "portal")
+    scene.work("lincoln")
+    assert "answer" not in scene.gateway.why(job).figures
+    scene.clock.advance(90_000)
+    scene.gateway.privacy.retention.run(actor="ana")
+    told = scene.gateway.why(job)
+    assert told.standing == "well"
+    assert told.figures["answer"] == "deleted: `response_retention` keeps responses for 24 h"
+    with pytest.raises(InvalidState, match="response_retention"):
+        scene.gateway.jobs.answer(job)
 
 
 def test_a_job_of_a_removed_provider_is_explained(scene: Scene) -> None:
