@@ -93,8 +93,9 @@ def purge(database: Database, provider: str) -> Counter[str]:
     """Delete a removed provider's records, changes and stored responses; return how many of each.
 
     The datasets keep the number of their last change, so that the feed of a provider that is added
-    again continues above it. Batch by batch: it may be interrupted and repeated. Raises
-    `UsageError` while the provider is configured, also when it is added again meanwhile.
+    again continues above it; every cursor of before is too old for it. Batch by batch: it may be
+    interrupted and repeated. Raises `UsageError` while the provider is configured, also when it is
+    added again meanwhile.
     """
     known = -1
 
@@ -112,7 +113,8 @@ def purge(database: Database, provider: str) -> Counter[str]:
     fresh = dict.fromkeys(("high_water", "newest_id", "filter_works", "full_synced_at"))
     with database.write() as session:
         datasets = update(Dataset).where(Dataset.provider == provider)
-        change(session, datasets.values(change_horizon=Dataset.last_sequence, **fresh))
+        newest = Dataset.last_sequence + 1
+        change(session, datasets.values(last_sequence=newest, change_horizon=newest, **fresh))
         check(session)
     return Counter(
         {name: _delete(database, table, where, check) for name, table, where in _owned(provider)}

@@ -239,6 +239,10 @@ class Erasure:
                 persons.rewrite(session, self._provider, resource, mention.row, now)
             ids = [mention.row.sourced_id for mention in changed]
             page_statements.add_changes(session, dataset, "update", ids, job_id=JOB, now=now)
+            if any(record.resource == resource for record in owned):
+                # One more number, so that nobody takes what they read before for all there is.
+                nobody = [target.key.pseudonym(self._provider, resource, target.person.sourced_id)]
+                page_statements.add_changes(session, dataset, "delete", nobody, job_id=JOB, now=now)
         done = Counter(records=len(owned), mentions=len(mentions))
         for record in owned:
             pseudonym = target.key.pseudonym(self._provider, record.resource, record.sourced_id)

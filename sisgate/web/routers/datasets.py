@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -52,12 +53,14 @@ class _Reading:
     provider: str
     resource: str
     reader: dict[str, Any]
-    known: list[str]
+    known: str
 
     async def stream(
         self, mark: str, read: Callable[..., Iterator[StoredRecord | StoredChange]]
     ) -> Response:
         """Return what `read` returns, or 304 if nothing has changed since a tag that is known.
+
+        Tags are compared weakly, and `*` is every one (RFC 9110, 13.1.2).
 
         The tag is read first: rows that are newer than it are sent again at the next time.
         """
@@ -65,7 +68,7 @@ class _Reading:
         cursor = await run_in_threadpool(self.caller.datasets.cursor, *place)
         tag = f'W/"{cursor}-{mark}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if tag in self.known:
+        if self.known == "*" or tag.removeprefix("W/") in re.findall('"[^"]*"', self.known):
             return Response(status_code=304, headers=headers)
         rows = await run_in_threadpool(read, *place, **self.reader)
         return await json_lines(rows, lambda row: row.as_line(), headers)
@@ -79,7 +82,7 @@ async def _reading(
     request_id: RequestId = None,
     if_none_match: IfNoneMatch = None,
 ) -> _Reading:
-    known = [each.strip() for each in (if_none_match or "").split(",")]
+    known = (if_none_match or "").strip()
     reader = {"purpose": purpose, "request_id": request_id}
     return _Reading(caller, provider, resource, reader, known)
 

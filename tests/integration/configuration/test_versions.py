@@ -395,11 +395,11 @@ def test_a_provider_that_was_purged_continues_its_feed(gateway: Gateway, file: P
     assert rows["records"] == removal.BATCH + 2
     gateway.configuration.apply(gateway.configuration.plan_rollback(1), actor="ana")
     with gateway.context.database.read() as session:
-        assert datasets.newest_change(session, "adams", "students") == 41
+        assert datasets.newest_change(session, "adams", "students") == 42
         assert session.get_one(Dataset, ("adams", "students")).high_water is None
         assert session.get(Record, ("lincoln", "students", "1")) is not None
     with pytest.raises(CursorTooOld):
-        list(gateway.changes("adams", "students", since=3))
+        list(gateway.changes("adams", "students", since=41))
 
 
 def test_a_purge_of_a_misspelt_provider_is_refused(gateway: Gateway, file: Path) -> None:

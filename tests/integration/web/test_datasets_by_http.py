@@ -68,6 +68,11 @@ def test_what_is_known_is_not_sent_again(
         known[path] = {"If-None-Match": open_service.ask("GET", path).headers["ETag"]}
         again = open_service.ask("GET", path, headers=known[path])
         assert (again.status_code, again.text) == (304, "")
+        strong = known[path]["If-None-Match"].removeprefix("W/")
+        for other in ("*", strong, f'"x, y", {strong}'):
+            headers = {"If-None-Match": other}
+            assert open_service.ask("GET", path, headers=headers).status_code == 304
+        assert open_service.ask("GET", path, headers={"If-None-Match": '"x"'}).status_code == 200
     store(gateway, [*students, "s-4"])
     for path, tag in known.items():
         assert len(lines_of(open_service.ask("GET", path, headers=tag))) == 4
