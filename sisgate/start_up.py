@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dis
 import gc
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
 from sisgate.errors import ConfigurationError
 
@@ -56,18 +58,28 @@ def gc_seldom() -> None:
     gc.set_threshold(50_000, 10, 10)
 
 
-def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
+def names_from(package: str) -> Callable[[str], object]:
     """Return a `__getattr__` for a package that imports each name on first access (PEP 562).
 
-    `modules` gives the names of each module. Who imports one name, or a module of the package, then
-    does not load all the others.
+    The names are those that the package imports below `if TYPE_CHECKING:`, written once, there. Who
+    imports one name, or a module of the package, then does not load all the others.
     """
-    places = {name: module for module, names in modules.items() for name in names.split()}
+
+    @cache
+    def places() -> dict[str, str]:
+        loader: Any = sys.modules[package].__loader__
+        module, found = "", {}
+        for step in dis.get_instructions(loader.get_code(package)):
+            if step.opname == "IMPORT_NAME":
+                module = step.argval
+            elif step.opname == "IMPORT_FROM":
+                found[step.argval] = module
+        return found
 
     def get(name: str) -> object:
-        if name not in places:
+        if name.startswith("__") or name not in places():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(places[name]), name)
+        value = getattr(import_module(places()[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -143,16 +143,10 @@ class ProviderBreakers:
                 call_queue.make_due(session, [name], now)
             for url in changed:
                 audit.record(
-                    session,
-                    now,
-                    actor=actor,
-                    action=f"breaker:endpoint:{'pin' if pin else 'unpin'}",
-                    subject=name,
-                    reason=reason,
-                    endpoint=url,
-                    state=word,
-                    until=until.isoformat() if until else None,
-                )
+                    session, now, actor=actor, subject=name, reason=reason,
+                    action=f"breaker:endpoint:{'pin' if pin else 'unpin'}", endpoint=url,
+                    state=word, until=until.isoformat() if until else None,
+                )  # fmt: skip
         self._apply(after)
         return changed
 

@@ -92,15 +92,9 @@ class ProviderControl:
                 control.windows = controls.stored(windows)
                 controls.note_setter(control, "limits", actor, now, reason)
                 audit.record(
-                    session,
-                    now,
-                    actor=actor,
-                    action="limits:provider:set",
-                    subject=name,
-                    reason=reason,
-                    before=before,
-                    after=control.windows,
-                )
+                    session, now, actor=actor, action="limits:provider:set", subject=name,
+                    reason=reason, before=before, after=control.windows,
+                )  # fmt: skip
             call_queue.make_due(session, [name], now)
         # Even if nothing changed: Redis may lack it.
         self._write_to_redis(lambda: self._core.limiter.set_limits(name, windows))
@@ -155,14 +149,10 @@ class ProviderControl:
             if not paused:
                 call_queue.make_due(session, [name], now)
             audit.record(
-                session,
-                now,
-                actor=actor,
+                session, now, actor=actor, subject=name, reason=reason,
                 action=f"limits:provider:{'pause' if paused else 'resume'}",
-                subject=name,
-                reason=reason,
                 until=until.isoformat() if until else None,
-            )
+            )  # fmt: skip
         return was_paused
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -51,6 +51,10 @@ class ErrorSummary:
     is_spike: bool
     is_new: bool
     by_hour: Sequence[int]
+
+
+_COLUMNS = [each.name for each in fields(ErrorSummary) if hasattr(ErrorPattern, each.name)]
+"""What the ledger has of a pattern."""
 
 
 class ErrorPatterns:
@@ -143,29 +147,12 @@ def _summaries(session: Session, now: datetime, rows: Sequence[ErrorPattern]) ->
 def summary_of(row: ErrorPattern, counts: Mapping[datetime, int], now: datetime) -> ErrorSummary:
     """Return a pattern from its row and its counts of the last day."""
     lately, usual = per_span(counts, now)
+    columns = {name: getattr(row, name) for name in _COLUMNS}
     return ErrorSummary(
-        id=row.id,
-        provider=row.provider,
-        endpoint=row.endpoint,
-        code=row.code,
-        status=row.status,
-        message=row.message,
-        count=row.count,
-        first_seen=row.first_seen,
-        last_seen=row.last_seen,
-        last_job=row.last_job,
-        state=PatternState(row.state),
-        resolved_at=row.resolved_at,
-        resolved_by=row.resolved_by,
-        fixed_in=row.fixed_in,
-        reopened_at=row.reopened_at,
-        lately=lately,
-        usual=round(usual, 2),
-        trend=trend_of(counts, now),
-        is_spike=is_spike(counts, row.first_seen, now),
-        is_new=row.first_seen > now - BEFORE,
-        by_hour=by_hour(counts, now),
-    )
+        **{**columns, "state": PatternState(row.state)}, lately=lately, usual=round(usual, 2),
+        trend=trend_of(counts, now), is_spike=is_spike(counts, row.first_seen, now),
+        is_new=row.first_seen > now - BEFORE, by_hour=by_hour(counts, now),
+    )  # fmt: skip
 
 
 def _one(session: Session, pattern_id: str, *, lock: bool = False) -> ErrorPattern:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sisgate.ledger.prepared import Prepared, given
-from sisgate.ledger.schema import Base, Job, Response
+from sisgate.ledger.schema import Job, Response, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,7 @@ class AnsweredJob:
     response: StoredResponse | None
 
 
-def _table(entity: type[Base]) -> Table:
-    table = entity.__table__
-    assert isinstance(table, Table)
-    return table
-
-
-_JOBS, _RESPONSES = _table(Job), _table(Response)
+_JOBS, _RESPONSES = table_of(Job), table_of(Response)
 _OF_JOB = ("id", "app", "provider", "resource", "request_id", "options")
 _OF_RESPONSE = ("status", "headers", "sealed_body", "truncated", "stored_at")
 

@@ -6,21 +6,21 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, func, insert, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sisgate.domain.timings import JOB_ACCEPTED
 from sisgate.ledger.bulk_statements import insert_rows
 from sisgate.ledger.prepared import Prepared, given
-from sisgate.ledger.schema import AccessToken, AuditEvent, Control, Job, Key
+from sisgate.ledger.schema import AccessToken, AuditEvent, Control, Job, Key, table_of
 from sisgate.ledger.statements import is_postgresql
 
 FEW_ROWS = 10
 """More events than so many are one statement in PostgreSQL, instead of one each."""
 
-_TABLE = cast(Table, AuditEvent.__table__)
+_TABLE = table_of(AuditEvent)
 _INSERT = Prepared(
     lambda _: insert(_TABLE).values({c.name: given(c.name, c.type) for c in _TABLE.columns})
 )

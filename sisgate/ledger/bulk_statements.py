@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from sisgate.ledger.call_statements import GIVEN_OF_JOB, TALLIES, insert_call, insert_job_quietly
-from sisgate.ledger.schema import Call, Job
+from sisgate.ledger.schema import Call, Job, table_of
 
 CHUNK = 1000
 """The number of ids in one statement."""
@@ -116,9 +116,7 @@ def _declared(table: Table, names: Sequence[str]) -> str:
 
 
 def _insert_jobs_text() -> str:
-    table = Job.__table__
-    assert isinstance(table, Table)
-    names = GIVEN_OF_JOB
+    table, names = table_of(Job), GIVEN_OF_JOB
     return f"""
         WITH accepted AS (
             INSERT INTO jobs ({_listed(names)}, {_listed(TALLIES)}, dead)

@@ -27,21 +27,15 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import LIVE_JOB_STATES, CallState
 from sisgate.ledger.prepared import Prepared, given
-from sisgate.ledger.schema import Attempt, Base, Call, Job, ListingRow, Response
+from sisgate.ledger.schema import Attempt, Call, Job, ListingRow, Response, table_of
 from sisgate.ledger.states import is_still
 
 NewValues = Mapping[str, Any]
 """The values of a row by column."""
 
 
-def _table(entity: type[Base]) -> Table:
-    table = entity.__table__
-    assert isinstance(table, Table)
-    return table
-
-
-_JOBS, _CALLS, _ATTEMPTS = _table(Job), _table(Call), _table(Attempt)
-_LISTINGS, _RESPONSES = _table(ListingRow), _table(Response)
+_JOBS, _CALLS, _ATTEMPTS = table_of(Job), table_of(Call), table_of(Attempt)
+_LISTINGS, _RESPONSES = table_of(ListingRow), table_of(Response)
 
 GIVEN_OF_JOB = (
     "id", "kind", "state", "app", "provider", "resource", "priority", "options", "sealed_request",

@@ -138,16 +138,11 @@ def claim(
 
 def begin_attempt(session: Session, call: ClaimedCall, now: datetime, permit: str | None) -> None:
     """Write that a call, which has its attempt number and lease, is begun."""
-    session.add(
-        Attempt(
-            call_id=call.id,
-            number=call.attempt,
-            permit=permit,
-            provider=call.provider,
-            started_at=now,
-            lease_until=call.lease_until,
-        )
-    )
+    attempt = Attempt(
+        call_id=call.id, number=call.attempt, permit=permit, provider=call.provider,
+        started_at=now, lease_until=call.lease_until,
+    )  # fmt: skip
+    session.add(attempt)
 
 
 def _cancel_unwanted(session: Session, call_id: int, now: datetime) -> None:
@@ -190,15 +185,9 @@ def put_back(
     if failed or is_retry:
         spent["is_retry"] = True
     return _leave(
-        session,
-        claimed,
-        now,
-        status,
-        state=_waiting_if_wanted(),
-        not_before=not_before,
-        error=dict(error) if error else None,
-        **spent,
-    )
+        session, claimed, now, status, state=_waiting_if_wanted(), not_before=not_before,
+        error=dict(error) if error else None, **spent,
+    )  # fmt: skip
 
 
 def release(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -35,15 +35,7 @@ class VersionInfo:
     reason: str | None
 
 
-_INFO = (
-    ConfigurationVersion.number,
-    ConfigurationVersion.digest,
-    ConfigurationVersion.based_on,
-    ConfigurationVersion.changes,
-    ConfigurationVersion.created_at,
-    ConfigurationVersion.actor,
-    ConfigurationVersion.reason,
-)
+_INFO = [getattr(ConfigurationVersion, each.name) for each in fields(VersionInfo)]
 
 
 def newest(session: Session) -> int:

@@ -37,9 +37,7 @@ class SeenError:
     @property
     def pattern(self) -> str:
         """The id of its pattern."""
-        return fingerprint_of(
-            self.provider, self.endpoint, self.code, self.status, self.message
-        )  # fmt: skip
+        return fingerprint_of(self.provider, self.endpoint, self.code, self.status, self.message)
 
 
 def errors_among(session: Session, ended: Iterable[EndedCall]) -> list[SeenError]:

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from sisgate.testing.double import GatewayDouble
     from sisgate.testing.provider import ProviderReply, SentRequest
 else:
-    __getattr__ = names_from(
-        __name__,
-        {
-            "sisgate.testing.double": "GatewayDouble",
-            "sisgate.testing.provider": "ProviderReply SentRequest",
-        },
-    )
+    __getattr__ = names_from(__name__)
 
 __all__ = ["GatewayDouble", "ProviderReply", "SentRequest"]

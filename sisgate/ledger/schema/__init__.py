@@ -16,7 +16,7 @@ from sisgate.ledger.schema.audit import (
     AuditVerification,
     AuditWriter,
 )
-from sisgate.ledger.schema.base import Base, BigId, Json, UtcDateTime, serialise_json
+from sisgate.ledger.schema.base import Base, BigId, Json, UtcDateTime, serialise_json, table_of
 from sisgate.ledger.schema.configuration import ConfigurationVersion
 from sisgate.ledger.schema.jobs import Attempt, Call, Job, ListingRow, Response
 from sisgate.ledger.schema.keys import Key, KeySlot, KeyUsage
@@ -43,14 +43,12 @@ from sisgate.ledger.schema.webhooks import (
 
 __all__ = [
     "AccessSession", "AccessToken", "Alert", "AlertEvaluation", "AlertMessage", "AlertSilence",
-    "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditVerification", "AuditWriter",
-    "Base",
-    "BigId", "BreakerChange", "Call", "Change", "ConfigurationVersion", "Control", "Dataset",
-    "ErrorCount",
-    "ErrorPattern", "FeedPosition", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage",
-    "ListingRow", "MarkedDeletion", "PrivacyKey", "ProviderCondition", "Record", "Response",
-    "Rollup", "RollupProgress", "Sighting", "Suppression", "TimingSketch", "UsageHour",
-    "UtcDateTime", "Variant",
-    "Webhook", "WebhookAttempt", "WebhookInterest", "WebhookMessage", "WebhookOutbox",
-    "serialise_json",
+    "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditVerification",
+    "AuditWriter", "Base", "BigId", "BreakerChange", "Call", "Change", "ConfigurationVersion",
+    "Control", "Dataset", "ErrorCount", "ErrorPattern", "FeedPosition", "Job", "Json", "Key",
+    "KeySlot", "KeyUsage", "KnownPage", "ListingRow", "MarkedDeletion", "PrivacyKey",
+    "ProviderCondition", "Record", "Response", "Rollup", "RollupProgress", "Sighting",
+    "Suppression", "TimingSketch", "UsageHour", "UtcDateTime", "Variant", "Webhook",
+    "WebhookAttempt", "WebhookInterest", "WebhookMessage", "WebhookOutbox", "serialise_json",
+    "table_of",
 ]  # fmt: skip

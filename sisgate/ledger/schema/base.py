@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Table,
     Text,
     TypeDecorator,
     text,
@@ -97,6 +98,13 @@ class Base(DeclarativeBase):
         list[Any]: Json,
         bytes: LargeBinary,
     }
+
+
+def table_of(entity: type[Base]) -> Table:
+    """Return the table of a class, for statements without the ORM."""
+    table = entity.__table__
+    assert isinstance(table, Table)
+    return table
 
 
 def one_of(column: str, values: Iterable[StrEnum]) -> str:
