@@ -19,7 +19,7 @@ ACTOR = "console"
 """The name in the audit log of a visitor without a token."""
 
 WHOLE_ID = 36
-"""Characters of a job's id."""
+"""Characters of the longest id of a job. One that an app has chosen may be shorter."""
 
 Where = Literal["anywhere", "installation", "provider", "part of provider", "dataset", "job"]
 """Where the right is needed; `provider`, `resource` and `job_id` are parts of the path."""
@@ -115,9 +115,11 @@ class ConsoleRoute:
         """
         job_id = visit.places.get("job_id", "")
         if self.method == "GET" and self.where == "job" and len(job_id) < WHOLE_ID:
-            places = {**visit.places, "job_id": visit.gateway.jobs.find(job_id)}
-            query = f"?{visit.query}" if visit.query else ""
-            return Done(f"{self.path.format(**places)}{query}", "")
+            whole = visit.gateway.jobs.find(job_id)
+            if whole != job_id:
+                query = f"?{visit.query}" if visit.query else ""
+                places = {**visit.places, "job_id": whole}
+                return Done(f"{self.path.format(**places)}{query}", "")
         self._check(visit)
         return self.handler(visit)
 

@@ -80,6 +80,26 @@ def aware(name: str, moment: datetime | None) -> datetime | None:
     return moment
 
 
+_JOB_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,35}")
+
+_PLACES = frozenset({"bulk", "find"})
+"""What the HTTP API has below its jobs: a job of that id could not be reached."""
+
+
+def usable_job_id(job_id: str) -> str:
+    """Return a job's id; `UsageError` for one that an address, a line or a log cannot hold.
+
+    >>> usable_job_id("nightly-2026-11-30")
+    'nightly-2026-11-30'
+    """
+    if _JOB_ID.fullmatch(job_id) is None or job_id in _PLACES:
+        raise UsageError(
+            "A job id has 1 to 36 letters (A to Z), digits, _, . and -, begins with a letter or "
+            "digit, and is neither bulk nor find."
+        )
+    return job_id
+
+
 LONGEST_SECONDS = 10**9
 """The longest time that is accepted, some thirty years; beyond it, dates may overflow."""
 

@@ -19,7 +19,7 @@ from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context
 from sisgate.domain.priorities import PRIORITIES, Priority
 from sisgate.domain.states import JobKind, JobState
-from sisgate.domain.validation import LONGEST_SECONDS, chosen
+from sisgate.domain.validation import LONGEST_SECONDS, chosen, usable_job_id
 from sisgate.errors import (
     BacklogFull,
     BrokerUnavailable,
@@ -96,7 +96,7 @@ class Acceptance:
             timeout = bounds.timeout_of(timeout)
         now = self._clock.now()
         return NewJob(
-            id=_printable("a job id", job_id or None, 36) or str(uuid.uuid4()),
+            id=usable_job_id(job_id) if job_id else str(uuid.uuid4()),
             kind=kind,
             app=app,
             provider=provider,

@@ -70,21 +70,24 @@ class AuditLog:
         Raises `UnknownJob` if no job's id begins as that of `wanted`, `UsageError` if several do.
         """
         self._access.require(Action.ADMINISTER)
-        wanted = self._of_whole_id(wanted or AuditFilter())
+        wanted = self._checked(wanted or AuditFilter())
         with self._database.read() as session:
             return audit_log.tail(session, wanted, limit=limit)
 
     def search(self, wanted: AuditFilter) -> Iterator[AuditEvent]:
         """Stream the matching events, oldest first; errors as `tail`."""
         self._access.require(Action.ADMINISTER)
-        return self._search(self._of_whole_id(wanted))
+        return self._search(self._checked(wanted))
 
-    def _of_whole_id(self, wanted: AuditFilter) -> AuditFilter:
+    def _checked(self, wanted: AuditFilter) -> AuditFilter:
         """Return the filter with the whole id of the job that it names by a beginning.
 
         The log knows jobs that the ledger has deleted. Raises `UnknownJob`, and `UsageError` for
-        several.
+        several, or for times that cannot be compared.
         """
+        wanted = replace(
+            wanted, since=aware("since", wanted.since), until=aware("until", wanted.until)
+        )
         beginning = given = (wanted.job or "").strip()
         if not given:
             return wanted

@@ -67,16 +67,18 @@ class Jobs:
 
         Raises `UnknownJob` for no match and `UsageError` for several.
         """
-        prefix = beginning.strip().lower()
-        if not prefix:
+        beginning = beginning.strip()
+        if not beginning:
             raise UsageError("Give a job's id, or the beginning of it.")
         principal = self._core.access.require_role(Action.LOOK)
+        app, places = own_app(principal), places_of(principal)
         with self._core.database.read() as session:
-            places = places_of(principal)
-            ids = job_search.ids_beginning(
-                session, prefix, app=own_app(principal), places=places, limit=3
-            )
-        return only_id(ids, prefix)
+            for prefix in dict.fromkeys((beginning, beginning.lower())):
+                if ids := job_search.ids_beginning(
+                    session, prefix, app=app, places=places, limit=3
+                ):
+                    return only_id(ids, prefix)
+        return only_id([], beginning)
 
     def status(self, job_id: str) -> JobStatus:
         """Return the status of a job; `UnknownJob` if there is none."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action, covers_some
 from sisgate.domain.recurrence import Occurrences, offset_in
 from sisgate.domain.states import CallState, JobState
-from sisgate.errors import DatabaseUnavailable, ProviderRemoved, UnknownProvider
+from sisgate.errors import DatabaseUnavailable, ProviderRemoved, UnknownJob, UnknownProvider
 from sisgate.gateway.answers import deleted
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import absent_datasets
@@ -63,9 +63,14 @@ class Verdicts:
         provider, slash, resource = subject.partition("/")
         if slash:
             return self.dataset(provider, resource)
-        if provider in self._core.configuration.current().providers or not _may_be_job(subject):
+        if provider in self._core.configuration.current().providers or not subject:
             return self.provider(provider)
-        return self.job(self._jobs.find(subject))
+        try:
+            return self.job(self._jobs.find(subject))
+        except UnknownJob:  # what is no UUID is more likely a provider, perhaps a removed one
+            if _may_be_job(subject):
+                raise
+            return self.provider(provider)
 
     def fleet(self) -> Verdict:
         """Return the verdict on the fleet, and on the providers that the caller may see."""
@@ -262,4 +267,4 @@ def _met(status: JobStatus, error: dict[str, object], now: datetime) -> MetError
 
 def _may_be_job(subject: str) -> bool:
     """Return whether a subject looks like the beginning of a job's id, a UUID."""
-    return bool(subject) and all(each in "0123456789abcdefABCDEF-" for each in subject)
+    return all(each in "0123456789abcdefABCDEF-" for each in subject)

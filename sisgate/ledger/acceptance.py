@@ -192,6 +192,9 @@ def _find_earlier(session: Session, new: NewJob) -> Job:
         by_key = session.scalar(
             select(Job).where(Job.app == new.app, Job.idempotency_key == new.idempotency_key)
         )
+    if by_id is not None and by_id.app != new.app:
+        # The same whatever that one is: it does not exist for this app.
+        raise IdempotencyConflict(f"The job id {new.id} is taken. Use a new one.", job=new.id)
     found = by_id or by_key
     assert found is not None, "the insert met one of them"
     if by_key is not None and by_key is not found:

@@ -56,9 +56,9 @@ def ids_beginning(
     places: Sequence[tuple[str, str]],
     limit: int,
 ) -> Sequence[str]:
-    """Return ids that begin so, of jobs of an app and in certain places as with `find`."""
+    """Return the first ids that begin so, of jobs of an app and in places as with `find`."""
     query = select(Job.id).where(begins(session, beginning), *whose(None, app, places))
-    return session.scalars(query.limit(limit)).all()
+    return session.scalars(query.order_by(Job.id).limit(limit)).all()
 
 
 def begins(session: Session, beginning: str) -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action
 from sisgate.domain.states import JobState
+from sisgate.domain.validation import usable_job_id
 from sisgate.errors import (
     AccessDenied,
     BrokerUnavailable,
@@ -131,9 +132,10 @@ class AppTasks:
         Returns the job's id, its state, and the error if there is one. Raises `BacklogFull` and
         `DatabaseUnavailable`; a second delivery returns the job of the first.
         """
-        if len(job_id) > ID_LENGTH or not job_id.isprintable():
-            error = UsageError(f"A task id has at most {ID_LENGTH} printable characters.")
-            log.error("sync_refused", code=error.code, reason=error.message)
+        try:
+            usable_job_id(job_id)
+        except UsageError as error:
+            log.warning("sync_refused", code=error.code, reason=error.message)
             return _refusal(error)
         jobs = self.gateway.jobs
         try:

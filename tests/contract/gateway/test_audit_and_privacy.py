@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,8 @@ def test_the_audit_log_is_searched_for_several_subjects(world: World) -> None:
     assert [each.subject for each in found] == subjects[::-1]
     (one,) = audit.search(AuditFilter(action="limits:provider:pause", subjects=subjects[:1]))
     assert one.subject == subjects[0]
+    with pytest.raises(UsageError, match="UTC"):
+        audit.tail(AuditFilter(since=datetime.max.replace(tzinfo=timezone(-timedelta(hours=12)))))
 
 
 def test_a_person_is_erased_after_a_look(world: World) -> None:

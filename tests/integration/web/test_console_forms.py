@@ -145,11 +145,14 @@ def test_the_beginning_of_an_id_leads_to_its_job(
 ) -> None:
     """As commands print and take it. Where nothing is, the page says where to look."""
     job = gateway.sync("open", "students").id
+    for own in ("Nightly-1", "Nightly-10"):
+        gateway.sync("open", "students", job_id=own)
     with ConsoleVisitor(service, make_token("root", "admin")) as visitor:
         for path in ("/jobs/{}", "/jobs/{}/cancel"):
             answer = visitor.get(path.format(job[:8]) + "?a=b")
             assert answer.status_code == 303
             assert answer.headers["Location"] == f"{path.format(job)}?a=b"
+        assert visitor.get("/jobs/Nightly-1").status_code == 200
         missing = visitor.get("/jobs/00000000")
         assert missing.status_code == 404
         assert "`" not in missing.text

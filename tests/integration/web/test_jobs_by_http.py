@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from sisgate import Gateway
 from sisgate.clock import SystemClock, poll_until
 from testbed.web_service import WebService
+from tests.integration.web.conftest import MakeToken
 
 SYNC = {"provider": "open", "resource": "students"}
 
@@ -27,6 +30,34 @@ def test_a_sync_is_accepted_with_the_place_of_its_job(open_service: WebService) 
     shown = open_service.ask("GET", accepted.headers["Location"])
     assert shown.status_code == 200
     assert shown.json()["id"] == job["id"]
+
+
+@pytest.mark.parametrize(
+    "job_id", ["  ", "..", "a/b?c#d", "<svg>", "=1+1", "\U0001f600", "find", "bulk"]
+)
+def test_an_id_that_no_address_can_hold_is_refused_before_the_job_is_accepted(
+    open_service: WebService, gateway: Gateway, job_id: str
+) -> None:
+    """It would break the Location of the answer, or name a job that nobody can ask for."""
+    refused = open_service.ask("POST", "/v1/syncs", json={**SYNC, "job_id": job_id})
+    assert (refused.status_code, refused.json()["code"]) == (422, "usage")
+    assert not gateway.jobs.list()
+
+
+def test_a_job_of_another_app_does_not_answer_for_its_id(
+    service: WebService, make_token: MakeToken
+) -> None:
+    """Whatever it asked for: otherwise that could be guessed."""
+    order = {**SYNC, "job_id": "Nightly-1"}
+    own = {"Authorization": f"Bearer {make_token('gradebook', 'app')}"}
+    other = {"Authorization": f"Bearer {make_token('library', 'app')}"}
+    assert service.ask("POST", "/v1/syncs", json=order, headers=own).status_code == 202
+    same, different = (
+        service.ask("POST", "/v1/syncs", json=each, headers=other)
+        for each in (order, {**order, "resource": "classes"})
+    )
+    assert same.status_code == different.status_code == 409
+    assert same.json() == different.json()
 
 
 def test_the_same_key_is_the_same_job(open_service: WebService) -> None:
