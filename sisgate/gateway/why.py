@@ -21,6 +21,7 @@ from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.provider_facts import NameOf, held_sync, lost_among, met_error
+from sisgate.gateway.remedies import for_caller
 from sisgate.gateway.verdict_facts import read_facts
 from sisgate.ledger import answers, audit_log, job_calls, job_search, recent_jobs
 from sisgate.ledger.audit_log import AuditFilter
@@ -58,6 +59,10 @@ class Verdicts:
         Raises `UnknownProvider`, `UnknownResource`, `UnknownJob`, and `UsageError` for an id that
         several jobs begin with.
         """
+        principal = self._core.access.principal()  # before the ledger fails that knows it
+        return for_caller(self._of(subject), principal)
+
+    def _of(self, subject: str | None) -> Verdict:
         if subject is None or subject == FLEET:
             return self.fleet()
         provider, slash, resource = subject.partition("/")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sisgate.access.policy import Principal, Role, Scope
 from sisgate.errors import InvalidState, UnknownJob, UnknownProvider, UnknownResource
 from sisgate.gateway import Verdict
 from testbed.scene import Scene, Stage
@@ -81,6 +82,23 @@ def test_a_job_that_ended_names_what_ended_it(scene: Scene) -> None:
     (gone,) = scene.ask("lincoln", "portal")
     gateway.jobs.cancel(gone, actor="ana")
     assert named(gateway.why(gone)) == ("job_cancelled", "person ana")
+
+
+def test_a_remedy_says_whom_it_takes(scene: Scene) -> None:
+    """A viewer may not run doctor, nor an operator of one provider; an operator may."""
+    scene.districts["lincoln"].stop()
+    scene.load("lincoln", 4)
+    scene.work("lincoln")
+
+    def remedies(role: Role, scope: str = "*") -> str:
+        scopes = (Scope.parse(scope),)
+        caller = scene.gateway.acting_as(Principal("ana", frozenset({role}), scopes))
+        return " ".join(each.remedy for each in caller.why("lincoln").findings)
+
+    assert "`sisgate doctor`" in remedies(Role.OPERATOR)
+    assert "That takes" not in remedies(Role.OPERATOR)
+    assert "That takes an operator." in remedies(Role.OPERATOR, "lincoln")
+    assert "That takes an operator." in remedies(Role.VIEWER)
 
 
 def test_a_page_in_place_of_data_is_told_of_its_job(scene: Scene) -> None:
