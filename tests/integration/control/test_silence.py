@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from sisgate import Gateway
+from sisgate import Gateway, Job
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
-from sisgate.clock import SystemClock
+from sisgate.clock import SystemClock, poll_until
 from sisgate.errors import JobExpired
 from sisgate.gateway import Cause
 from sisgate.ledger import migrate
@@ -70,6 +70,16 @@ def no_reconcile(gateway: Gateway) -> str:
     gateway.context.redis.delete("sisgate:1:reconciles")
     Heartbeats(gateway.context.redis).note_reconcile("the database is read-only")
     return "no reconcile has succeeded yet (the database is read-only)"
+
+
+def reconcile_after_the_deadline(runtime: Runtime, *jobs: Job) -> None:
+    """Reconcile as soon as the jobs have expired by the runtime's clock."""
+    deadlines = [each for job in jobs if (each := job.status().expires_at)]
+    assert len(deadlines) == len(jobs)
+    assert poll_until(
+        lambda: runtime.clock.now() > max(deadlines), clock=SystemClock(), timeout_seconds=30
+    )
+    reconciler.reconcile(runtime)
 
 
 @pytest.mark.parametrize("missing", [no_beat, no_planner])
@@ -138,8 +148,7 @@ def test_a_job_that_expires_tells_what_kept_it_waiting(gateway: Gateway, runtime
     gateway.providers.control("open").pause(actor="ana")
     names = ("lincoln", "open", "twin")
     jobs = [gateway.sync(name, "students", timeout=0.001) for name in names]
-    SystemClock().sleep(0.01)
-    reconciler.reconcile(runtime)
+    reconcile_after_the_deadline(runtime, *jobs)
     errors = [status.error or {} for status in gateway.jobs.statuses([job.id for job in jobs])]
     assert [error.get("cause") for error in errors] == ["worker_missing", "paused", None]
     assert ". No worker serves lincoln. Start one" in errors[0]["message"]
@@ -153,8 +162,7 @@ def test_a_job_that_expired_while_nobody_reconciled_tells_that(
     now, _ = gateway.context.redis.time()
     gateway.context.redis.hset("sisgate:1:reconciles", "done_ms", (now - 300) * 1000)
     job = gateway.sync("open", "students", timeout=0.001)
-    SystemClock().sleep(0.01)
-    reconciler.reconcile(runtime)
+    reconcile_after_the_deadline(runtime, job)
     error = job.status().error or {}
     assert error["cause"] == "reconcile_overdue"
     said = r"\. No reconcile had succeeded for 5 min( \d s)?: no worker was running"
@@ -172,8 +180,7 @@ def test_a_redis_that_was_away_is_no_missing_worker(
         for process in gateway.context.redis.zrange(TIMES, 0, -1):
             be_silent(gateway, process.decode(), 40)
     job = gateway.sync("open", "students", timeout=0.001)
-    SystemClock().sleep(0.01)
-    reconciler.reconcile(runtime)
+    reconcile_after_the_deadline(runtime, job)
     error = job.status().error or {}
     assert (error["code"], error.get("cause")) == ("job_expired", None)
     assert "not running" not in error["message"]
