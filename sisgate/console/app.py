@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -31,6 +31,7 @@ from sisgate.console.forms import form_of
 from sisgate.console.live import Streams
 from sisgate.console.navigation import ENTRIES, menu_of, nearest
 from sisgate.console.preferences import preferences_of
+from sisgate.console.printing import HEADERS, printed
 from sisgate.console.rooms import ConsoleRoute, Done, Printable, Result, View, Visit
 from sisgate.console.suggestions import suggestions_for
 from sisgate.console.templates import Templates
@@ -47,18 +48,6 @@ from sisgate.gateway import Gateway
 from sisgate.problem_details import problem_of, status_of
 
 HERE = Path(__file__).parent
-
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""Nothing runs or is shown but what this service sends in files of its own."""
-
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",  # with `no-referrer`, forms would not say where they are from
-}
 
 NOTICE = "sisgate_notice"
 """The cookie that carries what an action says to the page after it."""
@@ -152,7 +141,7 @@ class Console:
         if isinstance(result, Done):
             return _told(result)
         if isinstance(result, Printable):
-            return _printed(result)
+            return printed(result.html)
         return self._page(request, visit, result)
 
     def _form_again(self, route: ConsoleRoute, visit: Visit, error: UsageError) -> View | None:
@@ -298,14 +287,6 @@ def _own_path(text: str) -> str:
 def _plain(message: str) -> str:
     """Return the message without what only a shell needs."""
     return message.replace("`", "")
-
-
-def _printed(page: Printable) -> Response:
-    """Return a page that is shown with its own style sheet, and no other."""
-    style = page.html.partition("<style>")[2].partition("</style>")[0]
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    policy = POLICY.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
-    return HTMLResponse(page.html, headers=HEADERS | {"Content-Security-Policy": policy})
 
 
 def _told(done: Done) -> Response:

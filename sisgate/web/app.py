@@ -79,9 +79,10 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
         if gateway is None:
             root.close()
 
+    routes = [each for room in ROOMS for each in room.router.routes]
     # The first is the outermost.
     middleware = [
-        Middleware(RequestLog, routes=[each for room in ROOMS for each in room.router.routes]),
+        Middleware(RequestLog, routes=routes),
         Middleware(Guard, config=config, open_access=root.settings.access == "open"),
         Middleware(Faces, console=console),
         Middleware(Identity, gateway=root, config=config, failed=failed),
@@ -91,14 +92,30 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(config.cors_origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer"],
-            expose_headers=["Location", "Retry-After", "RateLimit", "RateLimit-Policy"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-None-Match",
+                "Last-Event-ID",
+                "Prefer",
+                "traceparent",
+            ],
+            expose_headers=[
+                "ETag",
+                "Location",
+                "Preference-Applied",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+            ],
         )
         middleware.insert(3, cors)
     app = FastAPI(
         title="sisgate",
         version=__version__,
         summary="Job orchestration between school apps and Student Information Systems.",
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         openapi_url="/v1/openapi.json",
         docs_url=None,  # its scripts would come from another host
         redoc_url=None,
@@ -109,6 +126,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
     )
     app.state.shared = shared
     app.state.console = console
+    app.state.routes = routes
     errors.install(app)
     for module in ROOMS:
         app.include_router(module.router)

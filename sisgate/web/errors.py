@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from sisgate.errors import NotFound, SisgateError, UsageError
 from sisgate.problem_details import MEDIA_TYPE, headers_of, problem_of
@@ -104,7 +106,17 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
     text = str(error.detail) if isinstance(error, HttpProblem) else _TEXTS.get(status, "")
-    return respond_http(status, text, request.url.path, error.headers or {})
+    headers = dict(error.headers or {})
+    if status == 405:
+        headers["Allow"] = _allowed(request, headers.get("Allow", ""))
+    return respond_http(status, text, request.url.path, headers)
+
+
+def _allowed(request: Request, first: str) -> str:
+    """Return the methods of all routes of a path; those of the `first` are all that is told."""
+    routes = request.app.state.routes
+    found = [each.methods for each in routes if each.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({*first.split(", "), *chain(*found)} - {""}))
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:

@@ -43,12 +43,17 @@ def completed(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
-        title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        license_info=app.license_info,
+        routes=app.routes,
     )
     schemas = document["components"]["schemas"]
     document["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "An access token."}
     }
+    document["servers"] = [{"url": "/", "description": "Where this document is from."}]
     document["security"] = [{"token": []}]
     for path in document["paths"].values():
         for operation in path.values():

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from sisgate.gateway import Gateway
 from sisgate.web.schemas.jobs import JobDocument
@@ -26,20 +26,33 @@ RETRY_MS = 2000
 LINES_AT_ONCE = 500
 
 
-async def events_of(waiting: WaitingRequests, gateway: Gateway, job_id: str) -> StreamingResponse:
-    """Return a stream of the job's events. Raises `UnknownJob` before it begins."""
+ENDED = "ended"
+"""Name and id of a job's last event: a browser that has it is told to connect no more."""
+
+
+async def events_of(
+    waiting: WaitingRequests, gateway: Gateway, job_id: str, last_id: str | None
+) -> Response:
+    """Return a stream of the job's events, 204 behind the last one (`last_id` is that of `ENDED`).
+
+    Raises `UnknownJob` before it begins.
+    """
     statuses = waiting.followed(gateway, job_id, PING_SECONDS)
     first = await anext(statuses)
+    if last_id == ENDED and first is not None and first.is_final:
+        await statuses.aclose()
+        return Response(status_code=204)
 
     async def events() -> AsyncIterator[str]:
         try:
-            yield f"retry: {RETRY_MS}\n\n"
+            # With the first event: some clients take a `retry` of its own for an event.
+            yield f"retry: {RETRY_MS}\n"
             status = first
             while True:
                 if status is None:
                     yield ": still waiting\n\n"
                 else:
-                    name = "ended" if status.is_final else "status"
+                    name = f"{ENDED}\nid: {ENDED}" if status.is_final else "status"
                     data = JobDocument.of(status).model_dump_json()
                     yield f"event: {name}\ndata: {data}\n\n"
                 status = await anext(statuses)

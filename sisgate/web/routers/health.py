@@ -51,12 +51,14 @@ async def _known(request: Request) -> Gateway | None:
     return caller_of(request.scope)
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", openapi_extra=OPEN, summary="Say whether the process answers")
 async def get_live() -> LiveDocument:
     """Ask nothing and nobody: a process that does not answer should be restarted."""
     return LiveDocument()
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get(
     "/health/ready",
     openapi_extra=OPEN,
@@ -78,6 +80,7 @@ async def get_ready(
     return ReadyDocument(status=word, checks=checks)
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get(
     "/metrics",
     responses={200: {"content": {"application/openmetrics-text": {}}}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
@@ -106,16 +106,26 @@ async def get_job(job_id: JobId, end: End) -> JobDocument:
 
 @router.get(
     "/jobs/{job_id}/events",
-    responses={200: {"content": {EVENTS: {}}, "description": "Events `status` and `ended`."}},
+    responses={
+        200: {"content": {EVENTS: {}}, "description": "Events `status` and `ended`."},
+        204: {"description": "The job has ended, and you have read it. Do not connect again."},
+    },
     response_class=Response,
     **operation("look", "job", "Follow a job by server-sent events"),
 )
-async def follow_job(job_id: JobId, caller: Caller, shared: Common) -> Response:
+async def follow_job(
+    job_id: JobId,
+    caller: Caller,
+    shared: Common,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="The `id` of the last event read.")
+    ] = None,
+) -> Response:
     """Send the job now (`status`) and once it has ended (`ended`), then close the stream.
 
     When the service stops it closes the stream earlier: connect again.
     """
-    return await events_of(shared.waiting, caller, job_id)
+    return await events_of(shared.waiting, caller, job_id, last_event_id)
 
 
 @router.get(

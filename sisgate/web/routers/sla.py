@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from sisgate.console.printing import printed
 from sisgate.web.deps import Caller, ProviderName
 from sisgate.web.rights import operation
 from sisgate.web.schemas.sla import MonthDocument, ProviderSlaDocument, SlaDocument
@@ -45,4 +46,4 @@ def get_month(provider: ProviderName, caller: Caller, month: Month = None) -> Mo
 )
 def get_report(provider: ProviderName, caller: Caller, month: Month = None) -> Response:
     """Return the month's report as a page of HTML, without scripts."""
-    return Response(caller.sla.report(provider, month), media_type="text/html; charset=utf-8")
+    return printed(caller.sla.report(provider, month))

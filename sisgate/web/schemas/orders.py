@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Base64Bytes, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from sisgate.domain.priorities import PriorityName
 from sisgate.gateway import NewRequest, NewSync
@@ -136,7 +137,7 @@ class BulkSync(AnySyncOrder):
     kind: Literal["sync"]
     idempotency_key: str | None = None
     on_unavailable: Literal["wait"] = "wait"
-    job_id: None = None
+    job_id: SkipJsonSchema[None] = None
 
     def order(self) -> NewSync:
         """Return it as the gateway takes it."""
@@ -150,8 +151,8 @@ class BulkRequest(AnyRequestOrder):
     kind: Literal["request"]
     idempotency_key: str | None = None
     on_unavailable: Literal["wait"] = "wait"
-    job_id: None = None
-    max_age: None = None
+    job_id: SkipJsonSchema[None] = None
+    max_age: SkipJsonSchema[None] = None
 
     def order(self) -> NewRequest:
         """Return it as the gateway takes it."""

@@ -86,7 +86,7 @@ class EndpointDocument(Document):
 
     number: int
     endpoint: str
-    state: Literal["closed", "open", "half-open", "half_open"]
+    state: Literal["closed", "open", "half-open"]
     wait_seconds: Annotated[float | None, Field(description="null: until somebody releases it")]
     since: Moment | None
     pinned: bool

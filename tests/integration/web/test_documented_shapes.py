@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from testbed.shapes import examine
@@ -12,6 +16,29 @@ from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
 
 CASES = 3
+
+
+def schemas_in(part: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a document."""
+    if isinstance(part, dict):
+        yield part
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from schemas_in(each)
+
+
+def test_generators_of_clients_can_read_the_document(open_service: WebService) -> None:
+    """Two spellings of one value stop openapi-python-client, `null` alone openapi-generator."""
+    document = open_service.app.openapi()
+    names = [schema["enum"] for schema in schemas_in(document) if "enum" in schema]
+    spelt = [[re.sub(r"\W", "_", str(value)).upper() for value in each] for each in names]
+    assert [each for each in spelt if len(set(each)) < len(each)] == []
+    properties = [schema.get("properties", {}) for schema in schemas_in(document)]
+    always_null = [
+        name for each in properties for name, schema in each.items() if schema.get("type") == "null"
+    ]
+    assert always_null == []
+    assert document["servers"]
+    assert document["info"]["license"]
 
 
 @pytest.mark.parametrize("role", ["none", "app", "admin"])

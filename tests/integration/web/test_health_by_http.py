@@ -43,3 +43,11 @@ def test_metrics_are_those_of_the_command(service: WebService, make_token: MakeT
     answer = service.ask("GET", "/metrics", token=make_token("eve", "viewer"))
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
+def test_what_is_watched_answers_head(open_service: WebService, path: str) -> None:
+    """As monitors and load balancers ask, without the body."""
+    seen, told = open_service.ask("GET", path), open_service.ask("HEAD", path)
+    assert (told.status_code, told.content) == (seen.status_code, b"")
+    assert told.headers["Content-Type"] == seen.headers["Content-Type"]

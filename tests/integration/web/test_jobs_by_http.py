@@ -105,6 +105,22 @@ def test_events_tell_of_a_job_until_its_end(open_service: WebService, gateway: G
     assert open_service.ask("GET", "/v1/jobs/none/events").json()["code"] == "unknown_job"
 
 
+def test_a_reader_that_has_seen_the_end_is_told_not_to_connect_again(
+    open_service: WebService, gateway: Gateway
+) -> None:
+    """A browser connects again whatever the stream said, and repeats the id of the last event."""
+    job = gateway.sync("open", "students")
+    path, seen = f"/v1/jobs/{job.id}/events", {"Last-Event-ID": "ended"}
+    with open_service.ask("GET", path, headers=seen, stream=True) as going_on:
+        assert going_on.status_code == 200
+    gateway.jobs.cancel(job.id)
+    blocks = open_service.ask("GET", path).text.strip().split("\n\n")
+    assert [each.partition("data: ")[0] for each in blocks] == [
+        "retry: 2000\nevent: ended\nid: ended\n"
+    ]
+    assert open_service.ask("GET", path, headers=seen).status_code == 204
+
+
 def test_who_waits_is_answered_when_the_service_stops(
     open_service: WebService, gateway: Gateway
 ) -> None:

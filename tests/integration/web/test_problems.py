@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -41,6 +43,30 @@ WRONG = [
         {"data": b"\xff\xfe", "headers": {"Content-Type": "application/json"}}, 422, "usage",
     ),
 ]  # fmt: skip
+
+
+def test_a_report_is_shown_with_its_style_sheet_and_no_other(open_service: WebService) -> None:
+    """A browser applies what the policy has the hash of."""
+    report = open_service.ask("GET", "/v1/sla/open/report?month=2026-01")
+    style = report.text.partition("<style>")[2].partition("</style>")[0]
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in report.headers["Content-Security-Policy"]
+    assert style
+    assert " style=" not in report.text
+
+
+def test_a_method_that_a_path_does_not_take_is_told_all_that_it_takes(
+    open_service: WebService,
+) -> None:
+    """RFC 9110, 10.2.1: also where several routes have the path."""
+    allowed = {
+        path: open_service.ask("TRACE", path).headers["Allow"]
+        for path in ("/v1/jobs", "/v1/webhooks/wh_1", "/health/live")
+    }
+    assert allowed == {
+        "/v1/jobs": "GET, POST", "/v1/webhooks/wh_1": "DELETE, GET, PATCH",
+        "/health/live": "GET, HEAD",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "path", "arguments", "status", "code"), WRONG)
