@@ -1,7 +1,5 @@
 """uvicorn around an app, in a thread."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Callable

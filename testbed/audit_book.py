@@ -1,7 +1,5 @@
 """A log as the fleet makes it: several writers, seals, and heads that are kept elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime

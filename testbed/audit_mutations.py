@@ -1,7 +1,5 @@
 """What somebody without the audit keys may do to a log by SQL: single changes, drawn at random."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What axe finds on a page of the console, by the rules of WCAG 2.1 AA and its own."""
 
-from __future__ import annotations
-
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 

@@ -1,7 +1,5 @@
 """A worker in the test's own process: it plans syncs, and makes each call in a thread at once."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self

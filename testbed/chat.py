@@ -1,7 +1,5 @@
 """A chat that alerts are told to: it takes messages as JSON, or is down."""
 
-from __future__ import annotations
-
 import json
 
 from testbed.http_server import Asked, HttpServer, Reply, json_reply

@@ -1,7 +1,5 @@
 """The `sisgate` command within this process: as a user types it, without 0.7 s of imports."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """A visitor of the console without a browser: logs in, reads pages, sends forms."""
 
-from __future__ import annotations
-
 import re
 from typing import Self
 

@@ -1,7 +1,5 @@
 """Real `celery -A workers` processes around a recording provider."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json
@@ -105,7 +103,7 @@ class Fleet:
         meets: bool = False,
         serves_all: bool = False,
         **environment: str,
-    ) -> Process:
+    ) -> "Process":
         """Start `celery worker` for some queues (all providers'); return when it listens.
 
         One that `serves_all` is started without -Q.
@@ -128,7 +126,7 @@ class Fleet:
         )
         return worker
 
-    def start_beat(self) -> Process:
+    def start_beat(self) -> "Process":
         """Start `celery beat`."""
         command = f"-A workers beat -s {self.folder / 'beat'} -l WARNING"
         beat = Process(command, (), self.environment, self.folder / "beat.log")
@@ -184,7 +182,7 @@ class Fleet:
         self,
         ready: Callable[[], bool],
         what: str,
-        *processes: Process,
+        *processes: "Process",
         seconds: float = PATIENCE_SECONDS,
     ) -> None:
         """Wait until `ready()`; fail with `what` and the logs when it never comes."""

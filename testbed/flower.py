@@ -1,7 +1,5 @@
 """What a test asks of Flower over HTTP, logged in as the file with its login says."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from pathlib import Path
 from urllib.error import HTTPError

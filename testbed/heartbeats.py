@@ -1,7 +1,5 @@
 """The heartbeats of a fleet that does not run, for tests of what a living one would be told."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """A server whose answers are bad on purpose, below what an HTTP server would let one send."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import gzip

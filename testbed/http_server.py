@@ -4,8 +4,6 @@ A header named `Reason-Phrase` is that of the status as well. With a `Content-Le
 answer ends where its body ends, and the connection with it.
 """
 
-from __future__ import annotations
-
 import json
 import ssl
 import threading

@@ -3,8 +3,6 @@
 Nothing of `workers` is imported, which builds its app from the environment.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import SecretStr

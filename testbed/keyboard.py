@@ -1,7 +1,5 @@
 """A visitor of a page without a mouse, who sees where the focus is."""
 
-from __future__ import annotations
-
 from playwright.sync_api import Locator, Page
 
 MOST_TABS = 60

@@ -1,7 +1,5 @@
 """The fleet's app, but its beat leaves rotation to the test."""
 
-from __future__ import annotations
-
 from workers.app import celery
 
 __all__ = ["celery"]

@@ -4,8 +4,6 @@ Nothing is drawn: row `n` is the same on each run, but for its time, which ends 
 work is of the first `BUSY` providers, named `p0`, `p1` and so on; the rest is spread over all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from hashlib import md5
 from typing import Any

@@ -5,8 +5,6 @@ killed, the server is stopped and FOLDER is removed. USER is empty, or the accou
 runs as. Imports nothing of the project, so that it starts at once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pwd

@@ -1,7 +1,5 @@
 """Ledgers with all their tables and no rows, without running every migration for every test."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Servers that a test may kill, freeze and start again, with what they had written by then."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What stands between a ledger and PostgreSQL: like PgBouncer, it shows a process id of its own."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

@@ -1,7 +1,5 @@
 """A real PostgreSQL for the tests, reached by a Unix socket in its own folder only."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import itertools

@@ -1,7 +1,5 @@
 """A server process of the test run: started on a leash, awaited, stopped with its folder."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import shutil

@@ -1,7 +1,5 @@
 """A provider over a socket whose answers a test writes: one function, page by page."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence

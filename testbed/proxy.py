@@ -1,7 +1,5 @@
 """A forward proxy on the loopback interface that speaks CONNECT and nothing else."""
 
-from __future__ import annotations
-
 import base64
 import socket
 

@@ -1,7 +1,5 @@
 """Requests as no client library sends them: odd targets, lengths, line ends and headers."""
 
-from __future__ import annotations
-
 import itertools
 import select
 import socket

@@ -1,7 +1,5 @@
 """A provider that does nothing but stamp each arrival: the oracle of the limit."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import threading

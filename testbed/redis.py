@@ -1,7 +1,5 @@
 """A real Redis for the tests, without persistence, on a private port of the loopback interface."""
 
-from __future__ import annotations
-
 import contextlib
 
 import redis

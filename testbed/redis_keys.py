@@ -1,7 +1,5 @@
 """Which keys in Redis stand in no list: docs/reference/redis-keys.md is to have them all."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from string import Formatter

@@ -1,7 +1,5 @@
 """A server on the loopback interface whose clients each get a thread, and that passes bytes on."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

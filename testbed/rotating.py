@@ -1,7 +1,5 @@
 """Rotations that are SIGKILLed from outside, at a commit of their own choosing, under load."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -4,8 +4,6 @@ Ledger, Redis, limiter, breakers, keys and HTTP are real; workers and beat are h
 calls are made here. Time moves only when the scene moves it, so minutes take milliseconds.
 """
 
-from __future__ import annotations
-
 import random
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -126,7 +124,7 @@ class Scene:
         self.heartbeats: Heartbeats
 
     @contextmanager
-    def running(self) -> Iterator[Scene]:
+    def running(self) -> Iterator["Scene"]:
         """Open the scene: tables, limiters and heartbeats."""
         redis_url, database_url = self._urls
         text = "\n".join([*map(self._lines, self.districts.values()), self.stage.more])

@@ -4,8 +4,6 @@ A request that fits the schema may still be refused as `MEANINGLESS`: a schema d
 which datasets a provider has, or whether a cursor is too old.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -4,8 +4,6 @@ It has long names, an outage, a held sync, failing webhooks, alerts, error patte
 quarantine; nobody works on it any more, so that its pages do not change while they are looked at.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """A provider that answers as a test wants, and notes what it was asked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from testbed.http_server import Asked, HttpServer, Reply, json_reply

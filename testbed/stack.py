@@ -1,7 +1,5 @@
 """The real processes of sisgate around a sandbox: Redis, a ledger, workers and beat."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -3,8 +3,6 @@
 A plan alone does not tell: an index may be used to walk through half of a table.
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Iterator

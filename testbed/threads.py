@@ -1,7 +1,5 @@
 """Threads that interrupt each other as often as Python lets them, so that a race shows soon."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Certificates made for a test, and TLS in front of a server that speaks none."""
 
-from __future__ import annotations
-
 import contextlib
 import ipaddress
 import socket

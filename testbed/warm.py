@@ -5,8 +5,6 @@ builds its app from the environment. It forks; the child takes on the environmen
 line, and from there all is as if it had been started.
 """
 
-from __future__ import annotations
-
 import atexit
 import gc
 import json

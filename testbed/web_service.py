@@ -1,7 +1,5 @@
 """The HTTP service on a real port, in a thread."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from typing import Any, Self

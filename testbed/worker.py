@@ -1,7 +1,5 @@
 """A worker without a fleet: it plans, calls and concludes in the caller's own process and time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -4,8 +4,6 @@ The product decides in `sisgate/breakers/lua/rules.lua`, in Redis, where a decis
 the fleet; a test plays any history on both and compares. Times are whole milliseconds of one clock.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 

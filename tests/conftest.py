@@ -1,7 +1,5 @@
 """What all tests share: real servers, one of each per run, clean for every test that asks."""
 
-from __future__ import annotations
-
 import gc
 import socket
 from collections.abc import Iterator

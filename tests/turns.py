@@ -1,7 +1,5 @@
 """Which tests one worker of pytest-xdist runs, and in which order."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

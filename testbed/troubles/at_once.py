@@ -1,7 +1,5 @@
 """Two troubles at once, and troubles that are over."""
 
-from __future__ import annotations
-
 from testbed.troubles import of_callers, of_the_fleet
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 

@@ -1,7 +1,5 @@
 """Injects troubles of every kind into a scene, and judges the verdicts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

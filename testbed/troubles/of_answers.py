@@ -1,7 +1,5 @@
 """Answers that come in time, and are not what was asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from testbed.http_server import Asked, Reply, json_reply

@@ -1,7 +1,5 @@
 """Troubles that apps make by their calls, and people by hand."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from datetime import timedelta
 

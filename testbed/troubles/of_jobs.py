@@ -1,7 +1,5 @@
 """What one job waits for, or how it ended."""
 
-from __future__ import annotations
-
 from sisgate.domain.states import JobState
 from testbed.http_server import Asked, Reply
 from testbed.scene import Silence

@@ -1,7 +1,5 @@
 """Troubles of a key, and of the token that is had for it."""
 
-from __future__ import annotations
-
 import base64
 from datetime import timedelta
 

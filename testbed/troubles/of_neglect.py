@@ -1,7 +1,5 @@
 """What nobody did anything about: decisions that wait, forgotten settings, apps behind."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Troubles between us and a provider: certificates, proxies, names, and several hosts at once."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from sisgate.domain.certificates import Certificate

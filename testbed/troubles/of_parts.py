@@ -1,7 +1,5 @@
 """Troubles of a part of a provider: one endpoint, one dataset, one method, a few calls."""
 
-from __future__ import annotations
-
 from testbed.http_server import Asked, Reply, json_reply
 from testbed.troubles.syncs import answer_lists, begin_sync, pages, schools, sync
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of

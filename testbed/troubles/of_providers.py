@@ -1,7 +1,5 @@
 """Troubles of a provider: it fails, is slow, is gone, or answers nonsense."""
 
-from __future__ import annotations
-
 from testbed.http_server import Asked, Reply
 from testbed.scene import Silence
 from testbed.troubles.syncs import answer_lists, pages, schools, sync

@@ -1,7 +1,5 @@
 """Troubles of Redis and of the database that are none of being away."""
 
-from __future__ import annotations
-
 import resource
 import socket
 import threading

@@ -1,7 +1,5 @@
 """Troubles of the fleet itself: its network, workers, beat, Redis and ledger."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Work that waits for its turn: behind other apps, for a slot, at a slowed pace."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 from sisgate.errors import SisgateError

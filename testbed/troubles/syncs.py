@@ -1,7 +1,5 @@
 """Syncs for troubles: a list of schools, and syncs of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from testbed.http_server import Asked, Reply, json_reply

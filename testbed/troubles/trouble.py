@@ -1,7 +1,5 @@
 """A trouble in a scene, and what a verdict on it has to say."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,7 +26,7 @@ class Expected:
     may_doubt: bool = False
     or_well: bool = False
     says: str = ""
-    beside: Expected | None = None
+    beside: "Expected | None" = None
 
     def is_met(self, verdict: Verdict) -> bool:
         """Return whether a verdict is right."""

@@ -1,7 +1,5 @@
 """What the acceptance tests share: small districts of every kind, and the processes around them."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One running stack for all browser tests, a Chromium, and visitors with a role each."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ With the address of a running service without tokens, one of Flower and its logi
 (`http://127.0.0.1:8750 http://127.0.0.1:5555 USER:PASSWORD`), it takes those of Flower.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -3,8 +3,6 @@
 Full of data, with nothing in it, with a mistake in it, and refused.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

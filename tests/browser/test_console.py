@@ -1,7 +1,5 @@
 """What people do in the console, in a real browser, with a real fleet behind it."""
 
-from __future__ import annotations
-
 import re
 
 from playwright.sync_api import expect

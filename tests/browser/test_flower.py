@@ -1,7 +1,5 @@
 """Flower in a real browser, on a running fleet: what it shows, sets, refuses and remembers."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal

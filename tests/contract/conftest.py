@@ -1,7 +1,5 @@
 """A ledger with all its tables, empty, on each kind of database."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -6,8 +6,6 @@ it. The app may be killed at any point; an order that was not noted was not acce
 was told.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

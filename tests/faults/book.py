@@ -1,7 +1,5 @@
 """What was asked for and what was accepted, as the asking app noted it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

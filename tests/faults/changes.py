@@ -1,7 +1,5 @@
 """Changing the configuration of a fleet while everything dies: what is changed, what held when."""
 
-from __future__ import annotations
-
 import copy
 import random
 from collections.abc import Callable, Mapping

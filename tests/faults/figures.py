@@ -1,7 +1,5 @@
 """The figures of many runs: a table for people, JSON for machines, Markdown for the docs."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

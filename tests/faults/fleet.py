@@ -4,8 +4,6 @@ Everything they need stands behind a proxy: Redis, the provider, and PostgreSQL 
 ledger. The test itself looks at the ledger directly.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import tomllib

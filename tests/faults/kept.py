@@ -1,7 +1,5 @@
 """A process that is kept running, as systemd or a container runtime would."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The one event loop, in a thread, on which provider and proxies of a run live."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine

@@ -1,7 +1,5 @@
 """The kinds of mishap, as data: how often each is drawn, what it does, and when it is over."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

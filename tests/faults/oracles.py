@@ -1,7 +1,5 @@
 """What must be true after a run, asked of the asking app's book, the provider and the ledger."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -53,7 +51,7 @@ class Findings:
     """The same while more was being killed: what brings it back may have died as well."""
     breaks: list[str] = field(default_factory=list)
 
-    def add(self, other: Findings) -> None:
+    def add(self, other: "Findings") -> None:
         """Add the findings of another run."""
         for name, value in vars(other).items():
             mine = getattr(self, name)

@@ -12,8 +12,6 @@ a line in `seen`; a file in `armed` kills or freezes the first process that come
 noted in `taken`.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import re

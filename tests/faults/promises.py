@@ -1,7 +1,5 @@
 """The short run that `make test` makes on each kind of database."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.faults.fleet import DatabaseKind

@@ -4,8 +4,6 @@ It knows nothing of the product. It speaks enough OneRoster for a sync: lists of
 pages, in the version that a provider is set to. What else is asked is answered with its own path.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import random

@@ -1,7 +1,5 @@
 """A TCP proxy between the fleet and what it needs: it delays, holds, cuts and resets."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import struct

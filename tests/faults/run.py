@@ -4,8 +4,6 @@ The same seed draws the same mishaps in the same order; the moments in which the
 machine's.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping

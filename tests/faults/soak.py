@@ -5,8 +5,6 @@ promise was broken; each break names the seed of its run. A soak of the same arg
 same mishaps; the moments in which they fall are the machine's.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

@@ -1,7 +1,5 @@
 """Five beats at once do what one does."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from sqlalchemy import func, select

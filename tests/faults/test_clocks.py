@@ -1,7 +1,5 @@
 """Every process has a clock of its own, minutes and hours off; nothing shows it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

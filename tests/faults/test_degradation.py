@@ -1,7 +1,5 @@
 """What is down is told, and nothing is done that could not be accounted for."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A machine that stands still for longer than a lease does no harm when it goes on."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The harness itself: points kill, proxies cut, servers come back with what they had."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

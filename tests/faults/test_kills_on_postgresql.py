@@ -1,7 +1,5 @@
 """Whatever dies, a fleet on PostgreSQL keeps what it promises: docs/explanation/reliability.md."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.faults.promises import keep_through_kills

@@ -1,7 +1,5 @@
 """A fleet that loses any of its processes goes on, and says what stands still."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A Redis that answers and refuses ends no worker: it is as good as lost until it takes again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """A gateway with a few providers, on a real Redis and both databases."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The servers that the tests run against: they start, are clean, and die with the run."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -5,8 +5,6 @@ sisgate.ledger, two public classes with one name, and two migrations with one nu
 and functions are only pointed at: a number is a hint, not a verdict.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections import defaultdict

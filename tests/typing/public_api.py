@@ -4,8 +4,6 @@ An ignored error is a promise as well: if the misuse stopped being an error, myp
 ignore.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path

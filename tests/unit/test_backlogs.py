@@ -1,7 +1,5 @@
 """How many jobs may wait: seldom counted where there is room, and kept by all processes."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import pytest

@@ -1,7 +1,5 @@
 """The clock of a fleet follows one server's, whatever this machine's own does."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from sisgate.clock import READ_EVERY_SECONDS, ReferenceClock

@@ -1,7 +1,5 @@
 """docker-compose.yml says only what exists: programs, modules, queues, secrets, volumes."""
 
-from __future__ import annotations
-
 import importlib.util
 import re
 import shutil

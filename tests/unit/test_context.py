@@ -1,7 +1,5 @@
 """What a context makes, it makes once."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a message says about extras is what pyproject.toml says."""
 
-from __future__ import annotations
-
 import importlib.util
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """An import loads what it uses, and nothing that only another part or command needs."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Polling takes a bounded share of a core, however long a look takes."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.clock import poll_until

@@ -1,7 +1,5 @@
 """Every error of the tree has a status and a problem document that gives nothing away."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import errors

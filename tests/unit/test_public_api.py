@@ -1,7 +1,5 @@
 """What apps import from sisgate: these names, and little else with them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import sisgate

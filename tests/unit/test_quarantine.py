@@ -1,7 +1,5 @@
 """What is told of a message that no worker could take."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """Nothing is collected while modules load, and what they made is left alone afterwards."""
 
-from __future__ import annotations
-
 import gc
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Remote control of a worker whose queues are admitted by permit."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

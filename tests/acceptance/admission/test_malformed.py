@@ -1,7 +1,5 @@
 """Whatever is found in a queue: it is put aside, its permit returned, and the worker lives."""
 
-from __future__ import annotations
-
 import base64
 import json
 import zlib

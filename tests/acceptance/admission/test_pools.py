@@ -1,7 +1,5 @@
 """What admission promises holds on every pool, in one worker and over many."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

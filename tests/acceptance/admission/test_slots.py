@@ -1,7 +1,5 @@
 """The slots of a worker: no provider takes them all, and one is kept for the urgent."""
 
-from __future__ import annotations
-
 from testbed.fleet import MakeFleet
 from testbed.recorder import Recorder
 

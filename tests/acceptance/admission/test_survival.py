@@ -1,7 +1,5 @@
 """Workers and Redis come and go; the limit holds and nothing that was accepted is lost."""
 
-from __future__ import annotations
-
 import signal
 from functools import partial
 

@@ -1,7 +1,5 @@
 """A provider that can be down."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Outages of a provider, and of one of its endpoints, under real workers."""
 
-from __future__ import annotations
-
 from collections import Counter
 from itertools import pairwise
 

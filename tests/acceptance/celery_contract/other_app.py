@@ -4,8 +4,6 @@
 Prints the task ids; with ASKED the results instead, one JSON text a line, awaited by `rpc://`.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 

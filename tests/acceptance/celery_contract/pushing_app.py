@@ -1,7 +1,5 @@
 """An app that knows Celery, and whose user of Redis may only push. `python pushing_app.py URL`."""
 
-from __future__ import annotations
-
 import sys
 
 from celery import Celery

@@ -1,7 +1,5 @@
 """The users of Redis that docs/how-to/run-redis.md describes can do their work, and no more."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import shlex

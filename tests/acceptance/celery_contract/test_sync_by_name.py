@@ -1,7 +1,5 @@
 """An app that only has Celery asks for syncs by name, as documented."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The `sisgate` command as a user runs it, on its own data folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

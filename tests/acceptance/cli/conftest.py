@@ -1,7 +1,5 @@
 """One running `sisgate up` for the tests that disturb nobody, and empty folders for the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Somebody at the command line of a fleet that runs already."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from testbed.stack import Stack

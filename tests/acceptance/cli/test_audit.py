@@ -1,7 +1,5 @@
 """The audit log at the command line: what was done, and whether the log of it is whole."""
 
-from __future__ import annotations
-
 import csv
 import getpass
 import io

@@ -1,7 +1,5 @@
 """What an operator does about dead letters and unknown outcomes, by command, on a running stack."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.errors import OutcomeUnknown

@@ -1,7 +1,5 @@
 """Each error tells what happened and what to do, on stderr, with an exit code of its own."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 

@@ -1,7 +1,5 @@
 """`sisgate keys` as a person types it; no secret is an argument, and none comes back."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A fleet that runs: a district comes and goes without a restart of anything."""
 
-from __future__ import annotations
-
 from sisgate.sandbox import SandboxProcess
 from testbed.stack import PATIENCE_SECONDS, configuration, wait_until
 from tests.acceptance.cli.command import Command

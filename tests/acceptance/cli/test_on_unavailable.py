@@ -1,7 +1,5 @@
 """A paused provider, asked by people who don't want to wait for it."""
 
-from __future__ import annotations
-
 import json
 
 from testbed.stack import Stack

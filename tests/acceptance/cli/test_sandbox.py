@@ -1,7 +1,5 @@
 """`sisgate sandbox` in the foreground."""
 
-from __future__ import annotations
-
 import json
 import signal
 import socket

@@ -1,7 +1,5 @@
 """The HTTP service as a program: part of `sisgate up`, and `sisgate serve` by itself."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

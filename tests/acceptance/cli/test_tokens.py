@@ -1,7 +1,5 @@
 """Tokens by the command line: made once, used by the environment, ended at once."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """`sisgate up` in trouble: a child that cannot start, a full disk, a damaged file of Redis."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

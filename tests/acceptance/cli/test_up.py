@@ -1,7 +1,5 @@
 """`sisgate up`: starts everything, restarts what crashes, stops everything, loses nothing."""
 
-from __future__ import annotations
-
 import os
 import signal
 import stat

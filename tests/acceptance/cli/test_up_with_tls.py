@@ -1,7 +1,5 @@
 """The whole fleet on a Redis that speaks TLS only and wants client certificates."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from urllib.parse import urlsplit
 

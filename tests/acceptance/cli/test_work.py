@@ -1,7 +1,5 @@
 """Enqueueing, following and reading from the command line, against a running stack."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Workers follow the configuration while they run: providers come, change and go."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`sisgate demo`: the product's main job in one command."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

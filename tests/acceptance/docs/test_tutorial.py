@@ -1,7 +1,5 @@
 """The tutorial, the README's example and the recipes run as they are written."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -34,7 +32,7 @@ gateway = Gateway.from_env(app="recipes")
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Reader"]:
     """Whoever has done the first page. Only the sandbox's port is another one."""
     with ExitStack() as stack:
         reader = Reader(tmp_path_factory.mktemp("tutorial"), str(free_port()), stack)
@@ -42,7 +40,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         yield reader
 
 
-def test_the_app_of_the_tutorial_and_the_readme(reader: Reader) -> None:
+def test_the_app_of_the_tutorial_and_the_readme(reader: "Reader") -> None:
     """They enqueue, read, follow changes and make one call."""
     reader.read("from-an-app")
     (example,) = re.findall(r"```python\n(.*?)\n```", text_of("README.md"), re.DOTALL)
@@ -52,13 +50,13 @@ def test_the_app_of_the_tutorial_and_the_readme(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("page", RUN)
-def test_python_of_a_page(reader: Reader, page: str) -> None:
+def test_python_of_a_page(reader: "Reader", page: str) -> None:
     """Block after block in one program."""
     blocks = re.findall(r"```python\n(.*?)\n```", text_of(page), re.DOTALL)
     reader.python(SETUP + "\n".join(b for b in blocks if "PASSWORD" not in b))
 
 
-def test_the_outage_of_the_tutorial(reader: Reader) -> None:
+def test_the_outage_of_the_tutorial(reader: "Reader") -> None:
     """The sandbox stops, and is started again on the way."""
     reader.stop("sisgate sandbox")
     reader.read("when-the-sis-is-down")

@@ -1,7 +1,5 @@
 """The example app under uvicorn, in front of the sandbox, with real workers."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path

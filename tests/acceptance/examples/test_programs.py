@@ -1,7 +1,5 @@
 """The examples that are programs, as processes of their own, with real workers."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The wheel of this tree, and environments that hold it and what it asks for, unconstrained."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The built wheel in empty environments, with whatever versions the index gives today."""
 
-from __future__ import annotations
-
 import json
 import textwrap
 import zipfile

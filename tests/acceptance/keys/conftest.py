@@ -1,7 +1,5 @@
 """Real processes around districts whose keys come and go."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

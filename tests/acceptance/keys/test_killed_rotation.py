@@ -1,7 +1,5 @@
 """A rotation that is killed at a step goes on, and no call lacks a working key meanwhile."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import product

@@ -1,7 +1,5 @@
 """The next key takes over from a refused one, in the same attempt, and no call fails."""
 
-from __future__ import annotations
-
 from sisgate.domain.call_results import CALL_OUTCOME
 from sisgate.domain.states import KeyState
 from sisgate.ledger.audit_log import AuditFilter

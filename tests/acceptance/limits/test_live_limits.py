@@ -1,7 +1,5 @@
 """Limits, deadlines and shares in a running fleet."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path

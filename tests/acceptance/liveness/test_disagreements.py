@@ -1,7 +1,5 @@
 """Hosts that do not agree, as real processes: `doctor` names them, and no work is lost by them."""
 
-from __future__ import annotations
-
 import shutil
 from contextlib import closing
 

@@ -1,7 +1,5 @@
 """Workers of every pool, the planner and beat are seen while they live, and missed when not."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Real workers count what becomes of calls: without beat, and whichever of them is killed."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from sisgate.domain.call_results import CallResult

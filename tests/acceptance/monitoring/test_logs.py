@@ -1,7 +1,5 @@
 """The log of started processes: each line is JSON, and a job's way can be followed by its ids."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

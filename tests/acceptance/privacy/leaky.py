@@ -1,7 +1,5 @@
 """A provider whose every answer, good or bad, holds secrets and names; it remembers what it got."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Mapping

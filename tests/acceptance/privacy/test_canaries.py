@@ -4,8 +4,6 @@ A worker at DEBUG, beat and Flower go through good and bad answers and the death
 Redis and its file, logs, events, Flower, the command line and the database are searched.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

@@ -1,7 +1,5 @@
 """A student who was erased stays out of a real sync, and everybody else comes."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A lost worker, beat, broker or ledger delays a sync and changes nothing of its result."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A server that gives some things wrongly: the rest is read, and what was wrong is said."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """No record is deleted on the word of a list that is incomplete or hard to believe."""
 
-from __future__ import annotations
-
 import pytest
 
 from testbed.stack import Stack

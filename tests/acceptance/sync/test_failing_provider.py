@@ -1,7 +1,5 @@
 """What a provider's failures do to a sync: waiting, trying again, or failing with its words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """A full sync brings a district's roster into SQL, and again changes nothing."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.domain.records import ROSTER

@@ -1,7 +1,5 @@
 """An incremental sync asks only for what changed, and trusts no filter that it cannot check."""
 
-from __future__ import annotations
-
 import pytest
 
 from testbed.stack import Stack

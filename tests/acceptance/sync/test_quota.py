@@ -1,7 +1,5 @@
 """A full roster is cheap: at most a quarter of what the provider allows in an hour."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Literal
 

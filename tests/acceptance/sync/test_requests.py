@@ -1,7 +1,5 @@
 """A request is one call, in its turn, with the provider's own answer."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

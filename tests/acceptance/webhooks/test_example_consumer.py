@@ -1,7 +1,5 @@
 """The example consumer under uvicorn, told by real workers what a sync of the sandbox did."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tokens from their making to their end, and what the audit log knows of it."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Who follows the log is shown each event once, and nothing from before they looked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from sisgate.gateway.audit_following import Following

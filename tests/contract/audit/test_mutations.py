@@ -1,7 +1,5 @@
 """Whatever is done to the log by somebody without its keys is found."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """What leaves the database: heads, exports, archives."""
 
-from __future__ import annotations
-
 import json
 import random
 import sys

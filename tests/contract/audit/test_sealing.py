@@ -1,7 +1,5 @@
 """Writers number without a gap, and sealers link what is new, whoever comes first."""
 
-from __future__ import annotations
-
 import threading
 from collections import defaultdict
 from datetime import timedelta

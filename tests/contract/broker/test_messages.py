@@ -1,7 +1,5 @@
 """Messages are rendered, not sent by Celery: they are what Celery would send, and it reads them."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Each gateway in turn: in the process, over HTTP from a served app, and the double of tests."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

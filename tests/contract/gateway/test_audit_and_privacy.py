@@ -1,7 +1,5 @@
 """What admins prove and delete: the audit log, persons, messages that nobody could handle."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 

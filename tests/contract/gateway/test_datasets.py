@@ -1,7 +1,5 @@
 """Records and changes of a dataset."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

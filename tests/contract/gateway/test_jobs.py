@@ -1,7 +1,5 @@
 """Enqueuing, following and acting on jobs."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import asdict
 from datetime import timedelta

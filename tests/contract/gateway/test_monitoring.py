@@ -1,7 +1,5 @@
 """What fires, what fails, and what was agreed on with providers."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

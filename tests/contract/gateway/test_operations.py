@@ -1,7 +1,5 @@
 """What operators and admins see and change."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 from typing import Any

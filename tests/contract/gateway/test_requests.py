@@ -1,7 +1,5 @@
 """One call to a provider, and its answer."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.errors import InvalidState, JobExpired, ProviderRefused, UnknownProvider, UsageError

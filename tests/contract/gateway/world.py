@@ -1,7 +1,5 @@
 """What the suite needs of each gateway: an installation, a provider, and a worker when asked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

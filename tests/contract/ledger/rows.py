@@ -1,7 +1,5 @@
 """Jobs, calls and records for the tests of the ledger, and threads to meet in it."""
 
-from __future__ import annotations
-
 import threading
 import uuid
 from collections.abc import Callable, Sequence

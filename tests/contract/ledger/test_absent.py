@@ -1,7 +1,5 @@
 """Datasets that a provider doesn't offer are known from the jobs that it refused."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which message of an alert is sent next, and who may write an evaluation."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """What every call passes, accepted, claimed and answered, is the same on both databases."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager

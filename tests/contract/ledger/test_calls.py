@@ -1,7 +1,5 @@
 """A call is claimed by one worker at a time, and only who holds the claim writes its outcome."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

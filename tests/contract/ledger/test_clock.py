@@ -1,7 +1,5 @@
 """A PostgreSQL ledger shows its time to whoever makes a transaction there."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from pathlib import Path
 

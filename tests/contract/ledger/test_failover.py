@@ -1,7 +1,5 @@
 """A call that fails over keeps its claim, and each of its requests is counted."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from sqlalchemy import select

@@ -1,7 +1,5 @@
 """What the metrics read of the ledger."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from sisgate.domain.priorities import Priority

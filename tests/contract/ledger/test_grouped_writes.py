@@ -1,7 +1,5 @@
 """Small writes of several threads share a transaction, and each hears of its own outcome."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ PostgreSQL takes its statistics when all calls have ended, so it expects none th
 SQLite has no statistics at all.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Accepting a job once, and ending it once."""
 
-from __future__ import annotations
-
 import threading
 import uuid
 from datetime import timedelta

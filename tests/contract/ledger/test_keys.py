@@ -1,7 +1,5 @@
 """Keys in the ledger: their states, who is used first, what is destroyed, what is counted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """A page is known as long as its records are those that were stored with it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """The tables are what the code says, however they came to be."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """A ledger that needs a key which is not here, on each kind of database."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """How the records of a page are found in a table that nobody has analysed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """PostgreSQL as it is in production: each trouble is one clear error, and ends with its cause."""
 
-from __future__ import annotations
-
 import threading
 import traceback
 from collections.abc import Iterator

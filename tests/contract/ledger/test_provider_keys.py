@@ -1,7 +1,5 @@
 """What a person does with keys, through the gateway, on each kind of database."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

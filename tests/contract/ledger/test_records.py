@@ -1,7 +1,5 @@
 """Pages become records, and what they change becomes a feed without gaps."""
 
-from __future__ import annotations
-
 import threading
 import tracemalloc
 from collections.abc import Iterator, Sequence

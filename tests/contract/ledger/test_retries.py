@@ -1,7 +1,5 @@
 """The retry budget holds for the whole fleet, and what exceeds it waits without losing a try."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings

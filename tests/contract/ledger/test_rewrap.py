@@ -1,7 +1,5 @@
 """Moving everything that is sealed to the newest master key, on each kind of database."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Calls are counted into rollups from the audit log, each exactly once."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """When records were last seen is noted for many at once, and stays exact whatever comes."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager

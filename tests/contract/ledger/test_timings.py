@@ -1,7 +1,5 @@
 """Timings only grow, whoever adds to them at once."""
 
-from __future__ import annotations
-
 from sisgate.domain.latencies import LatencySketch
 from sisgate.domain.timings import Timed
 from sisgate.ledger import timings

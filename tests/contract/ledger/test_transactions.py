@@ -1,7 +1,5 @@
 """A transaction is one, whether its statements go by the ORM, by the driver, or by both."""
 
-from __future__ import annotations
-
 import pytest
 from sqlalchemy import Connection, event, select, text
 from sqlalchemy.exc import IntegrityError

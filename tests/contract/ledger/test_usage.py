@@ -1,7 +1,5 @@
 """Calls are rolled up by the hour, each hour once, so that the calls themselves may go."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The end of a job goes into the outbox in its own transaction, if anybody wants to hear of it."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What forecasts and metrics stand on: the work ahead, what syncs usually need, and counts."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

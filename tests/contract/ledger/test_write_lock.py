@@ -1,7 +1,5 @@
 """Writers of a SQLite ledger wait for its one lock, and get it soon after it is free."""
 
-from __future__ import annotations
-
 import statistics
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A person is gone from every table, nobody else is, and later syncs leave them out."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

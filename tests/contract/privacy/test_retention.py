@@ -1,7 +1,5 @@
 """What is over goes, in batches, and nothing else; a reader who lags behind is told."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta

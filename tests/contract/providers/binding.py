@@ -4,8 +4,6 @@ Source: the data models of 1EdTech OneRoster Rostering 1.2 (`…DType` of its Op
 tells where a record is not of its type. Fields that the specification does not know may be there.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Every kind: page by page to the end of a list, whatever the server tells of it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace

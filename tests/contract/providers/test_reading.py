@@ -1,7 +1,5 @@
 """Every kind: from a resource to a request, from an answer to canonical records."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Every kind: what a refusal says, and bodies that are not the dialect's."""
 
-from __future__ import annotations
-
 import copy
 import json
 import math

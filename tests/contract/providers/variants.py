@@ -3,8 +3,6 @@
 The answers in `answers/` are written by hand after the vendors' documented shapes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ the moved one, Celery and kombu included. Monotonic clocks and the kernel's stay
 a host whose clock is wrong.
 """
 
-from __future__ import annotations
-
 import datetime
 import os
 import sqlite3  # noqa: F401  # it keeps what becomes of a date by the date's real class

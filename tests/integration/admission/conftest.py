@@ -1,7 +1,5 @@
 """The limiter on a real Redis, with time that moves only when a test moves it."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.admission.limiter import Limiter

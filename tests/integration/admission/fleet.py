@@ -1,7 +1,5 @@
 """A fleet with an endless backlog, in simulated time, and what its provider could have seen."""
 
-from __future__ import annotations
-
 import heapq
 import random
 from bisect import bisect_left, bisect_right

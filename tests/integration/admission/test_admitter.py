@@ -1,7 +1,5 @@
 """Taking messages off queues with permits, in one step, on a real Redis."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """When Redis hears that the task of a delivered message has ended."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, cast
 

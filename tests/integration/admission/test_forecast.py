@@ -1,7 +1,5 @@
 """What is forecast is what the limiter then does."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.admission.forecast import Outlook, calls_ahead, nth_grant

@@ -1,7 +1,5 @@
 """What the limiter grants, refuses and tells."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, time, timedelta
 
 import pytest

@@ -5,8 +5,6 @@ counts what the provider could have seen at worst. The limiter may be stricter t
 it says why (`bucket`, `reserve`), and never more generous.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count, pairwise

@@ -1,7 +1,5 @@
 """A worker's loop and channel live on when the connection to Redis is lost under them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 

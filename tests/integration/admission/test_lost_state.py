@@ -1,7 +1,5 @@
 """Redis was emptied: nothing is granted until the ledger has told what was called."""
 
-from __future__ import annotations
-
 import threading
 from datetime import timedelta
 

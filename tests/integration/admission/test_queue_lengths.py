@@ -1,7 +1,5 @@
 """How many messages wait, of thousands of queues."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.redis.client import RedisClient

@@ -1,7 +1,5 @@
 """A process with an older configuration gets no permit by it, whatever it believes of the limit."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Many clients at once, on the clock of Redis: together they get what one would get."""
 
-from __future__ import annotations
-
 import threading
 
 from sisgate.admission.limiter import Limiter

@@ -1,7 +1,5 @@
 """With a backlog the limit is used to the full, and never passed, at any latency."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.admission.limiter import Limiter

@@ -1,7 +1,5 @@
 """An outage in a fleet under load: it fires, is told, is acknowledged, and recovers."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

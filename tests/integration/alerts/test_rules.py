@@ -1,7 +1,5 @@
 """Each rule that is on from the start fires by what the fleet really has, and resolves."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta

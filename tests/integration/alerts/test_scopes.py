@@ -1,7 +1,5 @@
 """Who may see a part of the providers sees what concerns it, however much else there is."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 

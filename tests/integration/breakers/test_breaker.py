@@ -1,7 +1,5 @@
 """pybreaker's face on a breaker that the fleet shares."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

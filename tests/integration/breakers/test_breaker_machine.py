@@ -1,7 +1,5 @@
 """Any history of calls, crashes and operators moves the scripts in Redis as the plain rules say."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Admission takes nothing off a queue whose provider is held, but one message as the probe."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """`rediss://`: every client of Redis verifies its certificate, and none ever speaks plain text."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the client does when the service is away, slow, too busy or somebody else."""
 
-from __future__ import annotations
-
 import json
 import socket
 import threading

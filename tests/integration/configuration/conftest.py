@@ -1,7 +1,5 @@
 """An installation with a configuration file, and a second process of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`sisgate config` and the commands that change one provider."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from contextlib import closing

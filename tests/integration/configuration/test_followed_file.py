@@ -1,7 +1,5 @@
 """`sisgate.toml` under `sisgate up`: applied when saved, unless that undoes or ends something."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Versions of the configuration: applied whole, checked, audited, followed by every process."""
 
-from __future__ import annotations
-
 import json
 import threading
 from contextlib import closing

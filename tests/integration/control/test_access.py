@@ -1,7 +1,5 @@
 """What a gateway with a token does, and refuses to do."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """Heads of the audit log are kept outside the database by the fleet, whatever happens."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 

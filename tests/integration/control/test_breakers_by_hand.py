@@ -1,7 +1,5 @@
 """Breakers fixed by hand: for the whole fleet, audited, and kept where Redis cannot lose them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """A cancel by name that is handled before the sync that was sent before it."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Limits and pauses at run time: kept, audited, and seen by every limiter of the fleet."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Accepting something costs the same, however many jobs the ledger has."""
 
-from __future__ import annotations
-
 from sisgate import Gateway
 from testbed.statement_costs import accept_in_every_way, costs_of, fill_with_jobs
 

@@ -1,7 +1,5 @@
 """The fleet at a glance: nothing that somebody warns about is missing, and when work is done."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import requests

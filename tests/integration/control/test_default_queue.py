@@ -1,7 +1,5 @@
 """A task of the contract that was sent without a queue is found, and another app's are not."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Doctor asks many providers at once, the most suspicious ones first, for a bounded time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path

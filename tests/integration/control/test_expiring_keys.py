@@ -1,7 +1,5 @@
 """A key that expires soon is told of in time: in the log, in the audit log, once a day."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 

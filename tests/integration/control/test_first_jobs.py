@@ -1,7 +1,5 @@
 """Processes of one app that start at once: their first jobs, and the configuration they note."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 

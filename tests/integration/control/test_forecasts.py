@@ -1,7 +1,5 @@
 """What an app is told before and after it enqueues."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """What waits for a time of its own goes on at once when a person frees its provider."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """How late scheduled syncs are, counted once, whoever looks and whatever is killed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Metrics of a real fleet's state, read back by prometheus_client's own parser."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

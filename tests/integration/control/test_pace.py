@@ -1,7 +1,5 @@
 """The adaptive pace: each change by an answer is audited with its reason; a shadow changes none."""
 
-from __future__ import annotations
-
 import pytest
 from redis.connection import AbstractConnection
 from structlog.testing import capture_logs

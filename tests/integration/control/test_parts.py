@@ -1,7 +1,5 @@
 """One gateway for many callers, and the names that were its own before it had parts."""
 
-from __future__ import annotations
-
 from operator import attrgetter
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Messages in quarantine: shown without their content, put back, dropped, all of it audited."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

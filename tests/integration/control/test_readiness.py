@@ -1,7 +1,5 @@
 """Whether a process can accept jobs, and what waits for a provider."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import Gateway

@@ -1,7 +1,5 @@
 """A Redis whose ACL keeps administration from us: everything works, and nothing is a failure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 

@@ -1,7 +1,5 @@
 """A sync asked for by name that is refused: the failed job says why, and what would help."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a request asks for stands nowhere in plain text, and is found again all the same."""
 
-from __future__ import annotations
-
 import pytest
 from sqlalchemy import select, text
 

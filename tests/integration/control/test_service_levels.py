@@ -1,7 +1,5 @@
 """Service levels of a real ledger: by gateway, command line and HTTP alike."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

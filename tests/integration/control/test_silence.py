@@ -1,7 +1,5 @@
 """Work that waits says why, in one wording on every screen and in the errors of expired jobs."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

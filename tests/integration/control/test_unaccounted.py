@@ -1,7 +1,5 @@
 """What somebody has written into the tables, past the gateway, is found by verification."""
 
-from __future__ import annotations
-
 import uuid
 from contextlib import suppress
 

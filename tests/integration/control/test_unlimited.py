@@ -1,7 +1,5 @@
 """A provider without a limit is not counted, but it can be held."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """An outage in which nothing can be sent is seen by all who count calls, and costs no quota."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Who has used how much of a provider, as the gateway tells it."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from datetime import timedelta
 

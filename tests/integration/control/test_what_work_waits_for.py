@@ -1,7 +1,5 @@
 """Somebody at the command line is told what keeps a call from being made, and what to do."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Words for states, modes and the like are taken in one way and refused in one way."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A refused token is replaced once; only after that is the key suspect. With real calls."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

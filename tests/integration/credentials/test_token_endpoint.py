@@ -1,7 +1,5 @@
 """What a token endpoint's answer means: a token, a refused key, our own mistake, or a wait."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """One token for the fleet: fetched once, renewed once, and never in plain text outside."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """What an error reporter writes down of a failed request: frames with their locals."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Iterator
 from types import FrameType

@@ -1,7 +1,5 @@
 """Who read this student, when, which fields, and why: told for bulk reads and live calls."""
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta

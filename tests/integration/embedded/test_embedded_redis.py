@@ -1,7 +1,5 @@
 """The Redis that sisgate brings along: private, durable, one per data folder."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """A provider that names a student in every place of its answers: no message, log or page does."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from itertools import cycle

@@ -1,7 +1,5 @@
 """Errors of real calls become patterns: counted once, resolved, opened again, alerted."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Many jobs are enqueued in one transaction: all of them, or none."""
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress

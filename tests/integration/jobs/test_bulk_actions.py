@@ -1,7 +1,5 @@
 """Searching jobs, and retrying or cancelling all that match."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Dead letters are found, and each is tried again once, whoever and however often asks."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The fleet's duties: done by one worker at a time, and by another when that one is gone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A process that stood still between its checks and the write of the request sends nothing late."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path

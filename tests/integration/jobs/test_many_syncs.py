@@ -1,7 +1,5 @@
 """Syncs of many providers at once: by hand, and by schedules that spread their starts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """While a provider takes no calls an app waits, fails at once, or gets old data with its age."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Lists of jobs, page by page."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import Gateway

@@ -1,7 +1,5 @@
 """The waits in a job's timeline, as the workers' code and the ledger leave them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Beat's messages go by no wall clock, and do not pile up where nobody takes them."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator

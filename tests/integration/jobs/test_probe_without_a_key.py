@@ -1,7 +1,5 @@
 """A call that waits for a probe which no key can make fails, and does not wait for ever."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Syncs by the clock: each slot once, none on top of one that has not ended, misses passed over."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path

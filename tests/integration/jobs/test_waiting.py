@@ -1,7 +1,5 @@
 """Waiting for jobs: one subscription for all waiters of a process, and the ledger as a net."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 

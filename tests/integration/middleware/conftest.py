@@ -1,7 +1,5 @@
 """An app with the middleware, on a real server, in front of a provider that notes everything."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The gateway of the process, for an app's explicit calls."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """What callers may not do: send too much, ask without leave, or say how calls are made."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Awaitable
 

@@ -1,7 +1,5 @@
 """Callers that wait cost neither a thread nor a connection to Redis each."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """The middleware of an app that has neither database nor Redis: it asks the HTTP service."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

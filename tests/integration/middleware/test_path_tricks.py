@@ -1,7 +1,5 @@
 """No path, however it is written, leaves the provider's origin and base path."""
 
-from __future__ import annotations
-
 import itertools
 import socket
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Bytes that no client library sends: they ask the provider for nothing but what they say."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import unquote
 

@@ -1,7 +1,5 @@
 """A caller gets the provider's answer as if the app had called it, and the provider the request."""
 
-from __future__ import annotations
-
 import gzip
 
 import pytest

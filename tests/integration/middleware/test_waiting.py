@@ -1,7 +1,5 @@
 """When the time is up: a job, if the call can still be made; else the call is withdrawn."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Each kind against its simulated server: a small district, page by page, to the last row."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime

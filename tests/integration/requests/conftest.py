@@ -1,7 +1,5 @@
 """A provider that tells what it was asked, and a worker of its calls in this process."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

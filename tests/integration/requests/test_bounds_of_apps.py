@@ -1,7 +1,5 @@
 """What the configuration lets an app ask for, by whatever way it asks."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

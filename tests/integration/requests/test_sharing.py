@@ -1,7 +1,5 @@
 """Identical GETs in flight share a call, and a stored response may answer, where an app asks so."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,7 +1,5 @@
 """A job belongs to the trace of who asked, and its call is a part of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

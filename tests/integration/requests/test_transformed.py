@@ -1,7 +1,5 @@
 """A provider's transforms, from the request that is sent to the answer that is read."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import Gateway, NewRequest

@@ -1,7 +1,5 @@
 """The provider gets what the app gives: method, path, query, body and headers, and no others."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import Gateway

@@ -1,7 +1,5 @@
 """What the fleet knows of endpoints, on a real Redis, with time that moves when told."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 

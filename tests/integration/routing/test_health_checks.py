@@ -1,7 +1,5 @@
 """Health checks against a real server, a real Redis and a real ledger."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

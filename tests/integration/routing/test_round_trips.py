@@ -1,7 +1,5 @@
 """How often Redis is asked for the way of one call: routing and breaker go together."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """One sandbox for all tests here, brought back to its start for each, and a plain client."""
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -73,7 +71,7 @@ class Client:
         path = district.token_url[len(district.url) :]
         return self.send("POST", path, headers, body or "grant_type=client_credentials")
 
-    def sign_in(self) -> Client:
+    def sign_in(self) -> "Client":
         self.token = self.ask_token().json["access_token"]
         return self
 

@@ -1,7 +1,5 @@
 """Tokens, the two kinds of 401, scopes and signed requests."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Pages, totals, filters, and lists that move while they are read."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.error import HTTPError
 

@@ -1,7 +1,5 @@
 """Clients that other people wrote against real servers, from PyPI, run against the sandbox."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """The quota under concurrent arrivals, bad answers on purpose, and two processes of one seed."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Jobs by the console's filter on the command line: find, follow, retry and cancel all."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Every command asks an HTTP service as well: the same screens, JSON and exit codes as here."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Every command asks the gateway who runs it: none looks into the ledger by itself."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """`sisgate transform test` shows what a rule makes of a request and a response."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Every command's table at 80 columns, with ids and names as long as they come: nothing is lost."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """What the supervisor of `sisgate up` does with programs that end."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """A provider that a test writes, and a worker that syncs it in the test's own time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A page that comes as it came before is not read again, unless what is stored has changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta

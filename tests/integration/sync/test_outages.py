@@ -1,7 +1,5 @@
 """An outage of the provider ends no job, however short or long, alone or beside others."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

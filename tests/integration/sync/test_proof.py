@@ -1,7 +1,5 @@
 """Nothing is deleted, or called complete, without proof: servers as strange as real ones."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

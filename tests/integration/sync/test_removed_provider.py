@@ -1,7 +1,5 @@
 """A provider is taken out of the configuration while it has work."""
 
-from __future__ import annotations
-
 from testbed.provider import Answered, Provider, users
 from tests.integration.sync.conftest import MakeWorker
 

@@ -1,7 +1,5 @@
 """A sync that failed far into a list without a length goes on there when it is tried again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any

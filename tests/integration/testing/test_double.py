@@ -1,7 +1,5 @@
 """The gateway of apps' tests, where it differs from a real one: the test says what happens."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

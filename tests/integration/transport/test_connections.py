@@ -1,7 +1,5 @@
 """What is kept between the requests to a provider: the connection, and nothing else."""
 
-from __future__ import annotations
-
 import threading
 
 from sisgate.bounded_http import BoundedSession

@@ -1,7 +1,5 @@
 """Whatever a provider sends, a call ends by its deadline and within its size."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import socket

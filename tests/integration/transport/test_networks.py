@@ -1,7 +1,5 @@
 """Private authorities, client certificates and proxies of a provider, against real servers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta

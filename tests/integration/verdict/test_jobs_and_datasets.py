@@ -1,7 +1,5 @@
 """Why a job waits or how it ended, why a dataset is as it is, and what an app may be told."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Each kind of trouble, injected into a fleet under load: the verdict names who is at fault."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

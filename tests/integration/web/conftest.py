@@ -1,7 +1,5 @@
 """The HTTP service on the gateway of the integration tests: open, and with tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The page of alerts: what was found in words, what is held down, what was not delivered."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

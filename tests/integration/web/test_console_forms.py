@@ -1,7 +1,5 @@
 """Forms of the console that are filled in wrongly."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Every page and action of the console, for every role and scope: what the policy says."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import Gateway

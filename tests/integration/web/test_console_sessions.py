@@ -1,7 +1,5 @@
 """Visits to the console: logging in, what the browser holds, and what ends it."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import Gateway

@@ -1,7 +1,5 @@
 """Payload sight: who sees student data on pages, and what the audit log has of it."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 

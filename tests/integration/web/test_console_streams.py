@@ -1,7 +1,5 @@
 """The streams that keep the console's pages up to date."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 

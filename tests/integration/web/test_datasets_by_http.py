@@ -1,7 +1,5 @@
 """Records and changes over HTTP: JSON Lines, tags, cursors."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -3,8 +3,6 @@
 `python -m benchmarks web` draws more than 20,000 cases; here are a few of each operation.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """What the gateway and the command line can do, /v1 can do, but for what has a reason here."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from functools import cached_property

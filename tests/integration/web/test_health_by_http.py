@@ -1,7 +1,5 @@
 """Health and metrics over HTTP."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import Gateway

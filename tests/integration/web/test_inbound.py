@@ -1,7 +1,5 @@
 """What the service refuses before it reads it: sizes, framing, foreign pages, too many requests."""
 
-from __future__ import annotations
-
 import json
 import re
 

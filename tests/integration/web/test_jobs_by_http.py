@@ -1,7 +1,5 @@
 """What only HTTP has of jobs: places, keys in headers, waiting, events. Else: the contract."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 

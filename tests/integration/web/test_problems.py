@@ -1,7 +1,5 @@
 """What goes wrong is a problem document, wherever it goes wrong."""
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from hashlib import sha256

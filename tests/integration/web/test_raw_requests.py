@@ -1,7 +1,5 @@
 """Bytes that no client library sends: no failure of the service, and no way around a token."""
 
-from __future__ import annotations
-
 import re
 import socket
 

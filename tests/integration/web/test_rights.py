@@ -1,7 +1,5 @@
 """Every route, as the application has it, for every role and scope: what the policy says."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,7 +1,5 @@
 """Webhooks by HTTP: made, changed, read and removed by the app that owns them."""
 
-from __future__ import annotations
-
 from sisgate import Gateway
 from sisgate.domain.states import JobState
 from sisgate.ledger import jobs

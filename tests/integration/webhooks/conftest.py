@@ -1,7 +1,5 @@
 """A gateway, a receiver on a real port, and the deliveries of a worker, by a clock of the test."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path

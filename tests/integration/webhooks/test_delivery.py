@@ -1,7 +1,5 @@
 """What happens is told to the apps that want to hear of it, signed, until they have it."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """That a provider takes no calls is told once, and that it does again."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sisgate import Gateway

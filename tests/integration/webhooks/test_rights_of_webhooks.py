@@ -1,7 +1,5 @@
 """An app's token sees its own webhooks, and they tell what it may see."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any

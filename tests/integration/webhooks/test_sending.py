@@ -1,7 +1,5 @@
 """An attempt goes to an address that was judged, and ends in time whatever the receiver does."""
 
-from __future__ import annotations
-
 import ipaddress
 import ssl
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Several workers deliver at once: no message twice, none lost with the worker that sent it."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

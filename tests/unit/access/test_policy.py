@@ -1,7 +1,5 @@
 """Roles give actions, scopes say where; more of either never takes anything away."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

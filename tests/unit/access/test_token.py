@@ -1,7 +1,5 @@
 """What a token looks like, and what it does not show."""
 
-from __future__ import annotations
-
 import pickle
 import re
 import string

@@ -1,7 +1,5 @@
 """How many calls may run at once, by local time."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, time
 
 import pytest

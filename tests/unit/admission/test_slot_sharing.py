@@ -1,7 +1,5 @@
 """How a worker's slots are shared out between the providers that it serves."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from hypothesis import given

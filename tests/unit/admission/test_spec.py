@@ -1,7 +1,5 @@
 """The specification of a provider's limits."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

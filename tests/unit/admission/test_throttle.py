@@ -1,7 +1,5 @@
 """The adaptive throttle decides from one answer."""
 
-from __future__ import annotations
-
 import random
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """The URLs of channels that the documentation shows."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

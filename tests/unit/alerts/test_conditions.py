@@ -1,7 +1,5 @@
 """What follows from an outage is not told beside it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

@@ -1,7 +1,5 @@
 """Guesses at one outage are one finding, whatever they guess."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.alerts.conditions import without_doubles

@@ -1,7 +1,5 @@
 """What becomes of an alert, and how often channels are told of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Each channel is told of each alert's beginning and end in turn, whatever happens in between."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """What services get: text in their own format, in parts that they take."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import apprise

@@ -1,7 +1,5 @@
 """The fingerprints of a configuration: they change with it, and with nothing else."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

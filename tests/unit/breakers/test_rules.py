@@ -1,7 +1,5 @@
 """When a breaker opens, for how long, and what moves it."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """What a breaker can be told to do."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The states of a breaker are pybreaker's."""
 
-from __future__ import annotations
-
 import pybreaker
 
 from sisgate.breakers.spec import State

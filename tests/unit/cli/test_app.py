@@ -1,7 +1,5 @@
 """What every command shares: the global options, the answer to a wrong name, JSON."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

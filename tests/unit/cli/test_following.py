@@ -1,7 +1,5 @@
 """What is told of jobs that can no longer be followed."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.cli.exits import exit_code

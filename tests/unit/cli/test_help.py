@@ -1,7 +1,5 @@
 """Every command explains itself, with examples."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """What `sisgate up` says comes next."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

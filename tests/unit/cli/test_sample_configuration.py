@@ -1,7 +1,5 @@
 """sisgate.example.toml is valid as it is, and with every comment taken away."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What `sync --wait` says below its table."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """Tables lose nothing, whatever the width of the terminal."""
 
-from __future__ import annotations
-
 import io
 import sys
 from collections.abc import Mapping

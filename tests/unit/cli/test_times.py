@@ -1,7 +1,5 @@
 """Times and lengths of time as people write them: one rule for all commands."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 

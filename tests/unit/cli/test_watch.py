@@ -1,7 +1,5 @@
 """How far jobs are, from their statuses."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from sisgate.cli.watch import Standing, standing

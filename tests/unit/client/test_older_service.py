@@ -1,7 +1,5 @@
 """A service that lacks the newest fields and routes: its answers are read all the same."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """`HttpGateway` has the methods of `Gateway`, with the same arguments; none of its own."""
 
-from __future__ import annotations
-
 import inspect
 from typing import Any
 

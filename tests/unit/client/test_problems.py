@@ -1,7 +1,5 @@
 """A problem document becomes the error that it was."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate import errors

@@ -1,7 +1,5 @@
 """Where the service is: from the environment, and never with a token in the clear."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A configuration file becomes a document, JSON and a file again, and stays the same."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

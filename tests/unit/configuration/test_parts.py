@@ -1,7 +1,5 @@
 """The digests of a configuration's parts: what must agree is in them, and nothing else."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Code of others that the console serves is what the registry has, and says its licence."""
 
-from __future__ import annotations
-
 import tomllib
 from hashlib import sha256
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is done next about the keys of a slot, decided without a clock, a database or a provider."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Where new keys come from: programs, plug-ins, and what they may do wrong."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

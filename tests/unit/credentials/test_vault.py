@@ -1,7 +1,5 @@
 """What is sealed opens in its place with its master key, and nowhere else."""
 
-from __future__ import annotations
-
 import base64
 import pickle
 import sys

@@ -1,7 +1,5 @@
 """What the demo writes leads to its sandbox, and what it removes was its own."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

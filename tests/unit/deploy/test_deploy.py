@@ -1,7 +1,5 @@
 """deploy/: every expression parses, and asks for metrics, labels and values that there are."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

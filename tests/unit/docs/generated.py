@@ -3,8 +3,6 @@
 Each stands between two marks in its page. `test_generated.py` fails where a page has an old one.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from contextlib import closing

@@ -1,7 +1,5 @@
 """docs/reference/configuration.md names every setting and variable, and none that is gone."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The generated parts of the documentation are those of the code."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.domain.response_class import RULES, ResponseClass

@@ -1,7 +1,5 @@
 """docs/reference/logs.md has every event of the code, with its levels and its fields."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """The documentation says what is there: links lead somewhere, tables and lists match the code."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import re

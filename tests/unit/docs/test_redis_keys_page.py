@@ -1,7 +1,5 @@
 """docs/reference/redis-keys.md lists the keys of the code, each once and with its type."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Messages without values: alike errors read alike, and no name of a person survives."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Latencies are kept in buckets: sketches can be added, and a quantile is off by a known share."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Whose fault a wait was: what is recorded decides, and what is not known is not guessed."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

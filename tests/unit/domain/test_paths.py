@@ -1,7 +1,5 @@
 """No path of an app leaves the provider's base path, however the server reads it."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """Any span of time is covered by few periods, none of them twice."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """What a provider says about its limits, in every spelling, and any nonsense."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 

@@ -1,7 +1,5 @@
 """Where webhooks may be sent: no form of an inner address passes."""
 
-from __future__ import annotations
-
 import ipaddress
 import socket
 

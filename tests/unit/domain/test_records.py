@@ -1,7 +1,5 @@
 """Records as JSON text: the same text for the same data, now and in ledgers of before."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """Slots: the newest at or before now, the first after it, through changes of the clock."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 

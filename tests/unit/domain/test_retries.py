@@ -1,7 +1,5 @@
 """Whether and when a failed call is tried again is one decision, made without looking around."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

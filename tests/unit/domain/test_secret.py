@@ -1,7 +1,5 @@
 """A secret shows nothing, wherever it is written down."""
 
-from __future__ import annotations
-
 import copy
 import json
 import pickle

@@ -1,7 +1,5 @@
 """Objectives are measured by calls and by time."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Which server program is used."""
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Which requests go to a provider, and with which path."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Errors as callers of the app see them."""
 
-from __future__ import annotations
-
 import json
 
 from sisgate.errors import DatabaseUnavailable

@@ -1,7 +1,5 @@
 """Which errors of a database mean that it cannot be used."""
 
-from __future__ import annotations
-
 import sqlite3
 
 import pytest

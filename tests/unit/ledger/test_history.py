@@ -1,7 +1,5 @@
 """The migrations are one line: each follows the one before, and one is the newest."""
 
-from __future__ import annotations
-
 from sisgate.ledger import migrate
 
 

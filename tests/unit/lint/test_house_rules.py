@@ -1,7 +1,5 @@
 """The house rules find what they are meant to find, and nothing else."""
 
-from __future__ import annotations
-
 import ast
 
 import pytest

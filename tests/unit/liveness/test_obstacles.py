@@ -1,7 +1,5 @@
 """The judgement: who must be alive for a job to go on, and the wording for whoever is not."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

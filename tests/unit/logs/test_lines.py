@@ -1,7 +1,5 @@
 """A line of the log: one an event, the same shape for all, nothing in it that does not belong."""
 
-from __future__ import annotations
-
 import json
 import logging
 import warnings

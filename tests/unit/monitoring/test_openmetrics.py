@@ -1,7 +1,5 @@
 """Readings as text: any label, and every metric of the catalogue, read back by another's parser."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families

@@ -1,7 +1,5 @@
 """JSON bodies: what comes out can be hashed and stored."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The Link header."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.errors import AnswerInvalid

@@ -1,7 +1,5 @@
 """OneRoster: what is asked for, and what becomes of odd rows."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any

@@ -1,7 +1,5 @@
 """PowerSchool: what is asked for, and the corners of its data."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

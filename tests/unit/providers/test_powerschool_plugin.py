@@ -1,7 +1,5 @@
 """The PowerSchool plugin: a zip that a server takes, and the same one every time."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A record says the same whichever server it was read from."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

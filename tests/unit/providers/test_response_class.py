@@ -1,7 +1,5 @@
 """What an answer means, in words for people."""
 
-from __future__ import annotations
-
 import pytest
 
 from sisgate.domain.response_class import ResponseClass

@@ -1,7 +1,5 @@
 """Who is ejected, and how many at most."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """Path rules choose a group of endpoints."""
 
-from __future__ import annotations
-
 from sisgate.routing.endpoints import members
 from sisgate.settings import Endpoint, PathRule
 

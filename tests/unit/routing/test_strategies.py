@@ -1,7 +1,5 @@
 """What every strategy promises, and what each is for."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from dataclasses import replace

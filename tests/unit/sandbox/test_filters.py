@@ -1,7 +1,5 @@
 """Reading and judging OneRoster filters."""
 
-from __future__ import annotations
-
 import contextlib
 
 import pytest

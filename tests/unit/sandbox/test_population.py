@@ -1,7 +1,5 @@
 """A district's data: relations that hold in both directions, and churn that keeps them."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

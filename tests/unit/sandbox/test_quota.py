@@ -1,7 +1,5 @@
 """The sliding window against the plainest oracle: count the admitted arrivals of each window."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """PowerSchool's `q`: what is met, and what is no search."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """URLs of endpoints may hold the path of their API, as vendors hand them out."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The configuration is read once, and every mistake in it is told at once with its place."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

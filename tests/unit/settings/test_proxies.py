@@ -1,7 +1,5 @@
 """Proxies and authorities of the machine's environment, and what a provider's table says."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Schedules in the configuration file: what is wrong with one is told with its line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Files as Windows editors save them are read; what cannot be read is named, not its content."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

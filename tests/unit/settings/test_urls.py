@@ -1,7 +1,5 @@
 """What is wrong with a URL, and nothing of its password; what the parts of one mean."""
 
-from __future__ import annotations
-
 import re
 import ssl
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The programs of `sisgate up` find the files that were named where it was started."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

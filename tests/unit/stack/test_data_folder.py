@@ -1,7 +1,5 @@
 """A data folder that cannot be used is a sentence, not a traceback."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

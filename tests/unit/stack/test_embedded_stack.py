@@ -1,7 +1,5 @@
 """What the embedded stack says of itself."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The login of Flower."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The command lines of the embedded stack."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 

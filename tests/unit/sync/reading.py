@@ -3,8 +3,6 @@
 The reading plans with the product's own decisions and keeps in memory what the ledger would.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal

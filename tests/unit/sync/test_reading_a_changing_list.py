@@ -1,7 +1,5 @@
 """Whatever happens to a list while it is read, a claim of completeness is true."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 import pytest

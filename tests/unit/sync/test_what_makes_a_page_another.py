@@ -1,7 +1,5 @@
 """A page is known again by all that its reading goes by, and by nothing else."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 from importlib.resources import files
 from typing import Any

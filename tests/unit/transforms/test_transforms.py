@@ -1,7 +1,5 @@
 """What rules make of requests and responses, and what is said when they cannot."""
 
-from __future__ import annotations
-
 import json
 from importlib.metadata import EntryPoint
 from typing import Any

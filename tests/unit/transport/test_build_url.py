@@ -1,7 +1,5 @@
 """No path or query that an app hands in leads to another place than the provider."""
 
-from __future__ import annotations
-
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest

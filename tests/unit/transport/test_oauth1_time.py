@@ -1,7 +1,5 @@
 """The time of an OAuth 1.0a signature is the fleet's, not that of the host that signs."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from requests import Request

@@ -1,7 +1,5 @@
 """The judgement alone: from facts to a verdict, for facts that no test has thought of."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import replace

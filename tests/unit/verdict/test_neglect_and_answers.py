@@ -1,7 +1,5 @@
 """Troubles that calls do not show by failing, and answers that are not what was asked for."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 

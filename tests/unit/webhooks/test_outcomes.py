@@ -1,7 +1,5 @@
 """What follows from an attempt: pure decisions over two weeks of failures."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given

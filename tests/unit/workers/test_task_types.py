@@ -1,7 +1,5 @@
 """What tasks of the fleet have in common."""
 
-from __future__ import annotations
-
 import structlog
 from celery import Celery
 

@@ -1,7 +1,5 @@
 """The events of tasks, for Flower, are sent together."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from sisgate.clock import SystemClock

@@ -1,7 +1,5 @@
 """What counts as a message of ours."""
 
-from __future__ import annotations
-
 import base64
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """A worker that has lost its connection begins with a consumer of the new one."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

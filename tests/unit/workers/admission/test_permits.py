@@ -1,7 +1,5 @@
 """A permit in a worker's hand grows old."""
 
-from __future__ import annotations
-
 import pytest
 
 from workers.admission.permits import Permit

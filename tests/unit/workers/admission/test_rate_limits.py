@@ -1,7 +1,5 @@
 """What a limit means that comes by Celery's remote control, by Flower or in a message."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

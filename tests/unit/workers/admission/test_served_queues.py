@@ -1,7 +1,5 @@
 """Which queues a worker serves, by what it was told and what is configured."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pytest

@@ -1,7 +1,5 @@
 """What Flower may keep of a task."""
 
-from __future__ import annotations
-
 import pytest
 
 from workers.flower.redaction import without_data

@@ -1,7 +1,5 @@
 """A pool that forks beside the thread of the duties copies no lock that is held."""
 
-from __future__ import annotations
-
 import os
 import threading
 

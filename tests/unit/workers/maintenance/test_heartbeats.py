@@ -1,7 +1,5 @@
 """The fleet's log tells what lasts, again and again until it is gone."""
 
-from __future__ import annotations
-
 from structlog.testing import capture_logs
 
 from sisgate.liveness.obstacles import Cause, Obstacle
