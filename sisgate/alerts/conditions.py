@@ -11,6 +11,7 @@ from sisgate.alerts.rules import FLEET, Condition, is_clear, of_audit, of_findin
 from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.settings.alerts import AlertRule
 from sisgate.verdict import neglect
+from sisgate.verdict.doubts import HOSTED, of_hosts
 from sisgate.verdict.facts import ProviderFacts
 from sisgate.verdict.finding import Finding, Severity, Trouble
 from sisgate.verdict.holds import of_obstacle
@@ -79,6 +80,7 @@ def conditions_of(
     by_causes = {name: rule for name, rule in rules.items() if rule.causes}
     others = {name: rule for name, rule in rules.items() if not (rule.causes or rule.audit)}
     hidden: set[str] = set()
+    theirs: list[Finding] = []
     for provider in fleet.providers:
         own = [
             each
@@ -87,6 +89,7 @@ def conditions_of(
         ]
         if any(each.cause == Trouble.NETWORK_DOWN and is_clear(each) for each in own):
             hidden.add(provider.name)
+        theirs += own
         of_it = [
             condition
             for name, rule in by_causes.items()
@@ -101,7 +104,38 @@ def conditions_of(
             for each in of_it
         ]
         found += _inhibited(own, of_it, is_scheduled=is_scheduled)
+    found = list(_by_host(found, of_hosts(theirs, fleet), by_causes, chosen))
     return Conditions(_once(found), hidden=hidden)
+
+
+def _by_host(
+    found: Sequence[Condition],
+    hosts: Sequence[Finding],
+    rules: Mapping[str, AlertRule],
+    chosen: Mapping[str, AbstractSet[str]],
+) -> Iterator[Condition]:
+    """Yield conditions, first that a host is down: what it does to its providers follows from it.
+
+    It counts them, since not everybody who sees it may see each of them.
+    """
+    follows: set[tuple[str, str | None]] = set()
+    for host in hosts:
+        name, providers = host.evidence["host"], frozenset(host.evidence["providers"])
+        for rule_name, rule in rules.items():
+            meant = providers & chosen[rule_name]
+            if Trouble.HOST_DOWN not in rule.causes or len(meant) < 2:
+                continue
+            follows |= {(rule_name, each) for each in meant}
+            told = replace(
+                host,
+                message=f"{name}, the host of {len(meant)} providers, fails for all of them",
+                remedy=f"{host.remedy} `sisgate why` names them.",
+                evidence={"host": name, "providers": len(meant)},
+            )
+            yield from of_findings(rule_name, rule, FLEET, [told])
+    for each in found:
+        is_of_host = (each.rule, each.provider) in follows and each.cause in HOSTED
+        yield replace(each, inhibited=True) if is_of_host else each
 
 
 def _drains(condition: Condition, rule: AlertRule, provider: ProviderFacts) -> bool:

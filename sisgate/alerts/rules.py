@@ -91,6 +91,7 @@ def of_findings(
 
 ONE_EACH: Mapping[str, str] = {
     Trouble.SYNC_HELD: "job", Trouble.WEBHOOK_FAILS: "webhook", Trouble.INBOUND_REFUSED: "app",
+    Trouble.HOST_DOWN: "host",
 }  # fmt: skip
 """Causes with an alert for each of them, and the evidence that tells them apart."""
 

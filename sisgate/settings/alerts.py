@@ -133,7 +133,7 @@ def _rule(*causes: str, **more: object) -> AlertRule:
 DEFAULT_RULES = {
     "provider": _rule(
         "provider_down", "provider_unreachable", "provider_slow", "provider_throttles",
-        "tokens_fail", "answers_invalid", "provider_misconfigured", "provider_moved",
+        "tokens_fail", "answers_invalid", "provider_misconfigured", "provider_moved", "host_down",
     ),
     "network": _rule("network_down", severity="critical"),
     "keys": _rule(

@@ -10,6 +10,9 @@ from sisgate.verdict.facts import FleetFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, Trouble
 from sisgate.verdict.outages import ANSWERS, OTHERS
 
+HOSTED = frozenset({Trouble.PROVIDER_DOWN, Trouble.PROVIDER_UNREACHABLE})
+"""What a host that is down does to its providers."""
+
 CHECK_WAY_OUT = "Check the workers' way out (DNS, firewall, proxy)."
 
 
@@ -45,7 +48,7 @@ def of_hosts(found: Sequence[Finding], fleet: FleetFacts) -> list[Finding]:
     failing = {
         each.provider: each
         for each in reversed(found)
-        if each.cause in {Trouble.PROVIDER_DOWN, Trouble.PROVIDER_UNREACHABLE}
+        if each.cause in HOSTED
         and each.certainty > Certainty.POSSIBLE
         and "part" not in each.evidence
     }

@@ -27,6 +27,24 @@ def test_a_budget_that_burns_follows_from_an_outage(failed: int, is_inhibited: b
     assert ("provider" in by_rule) is is_inhibited
 
 
+def test_a_host_of_several_providers_has_one_alert() -> None:
+    """What fails at each of them follows from it, where the rule is for several of them."""
+    recent = [RecentCall("portal", 503, 1.0 + n) for n in range(6)]
+    names = ("lincoln", "adams", "clark")
+    providers = [ProviderFacts(name, host="sis.test", recent=recent) for name in names]
+    facts, rules = (
+        AlertFacts(FleetFacts(NOW, providers=providers)),
+        {"provider": DEFAULT_RULES["provider"]},
+    )
+    found = conditions_of(rules, facts, {"provider": frozenset(names)}).found
+    (told,) = [each for each in found if not each.inhibited]
+    assert (told.subject, told.provider) == ("fleet sis.test", None)
+    assert told.message == "sis.test, the host of 3 providers, fails for all of them"
+    assert len(found) == 4
+    found = conditions_of(rules, facts, {"provider": frozenset({"adams"})}).found
+    assert [(each.provider, each.inhibited) for each in found] == [("adams", False)]
+
+
 def test_each_receiver_and_each_caller_has_an_alert_of_its_own() -> None:
     """One that is looked after hides no other."""
     first, second = (
