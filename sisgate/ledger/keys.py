@@ -15,15 +15,25 @@ from sqlalchemy.orm import Session
 from sisgate.domain.choices import Slot
 from sisgate.domain.states import KeyState
 from sisgate.errors import CredentialError, UnknownKey, UsageError
+from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Key, KeySlot, KeyUsage
 from sisgate.ledger.statements import change, insert_into, lock_or_make
+from sisgate.ledger.states import is_in
 
 SLOTS = get_args(Slot)
-USABLE = (KeyState.ACTIVE.value, KeyState.DRAINING.value)
+USABLE = (KeyState.ACTIVE, KeyState.DRAINING)
 FINAL = tuple(state.value for state in KeyState if state.is_final)
 AT_ONCE = timedelta(0)
 COUNTED = ("calls", "errors", "throttled", "refused")
 """What is counted of each key."""
+
+_COLUMNS = Key.__table__.columns.keys()
+_USABLE = Prepared(
+    lambda _: select(Key.__table__).where(
+        Key.provider == given("provider"), is_in(Key.state, *USABLE)
+    )
+)
+"""Every call asks: as the ORM asks, it would take four times as long."""
 
 
 def lock_slot(session: Session, provider: str, slot: str) -> KeySlot:
@@ -93,13 +103,14 @@ def all_slots(session: Session) -> dict[tuple[str, str], KeySlot]:
 
 
 def usable_keys(session: Session, provider: str, now: datetime) -> list[Key]:
-    """Return the keys to call with, best first; `CredentialError` if there is none.
+    """Return copies of the keys to call with, best first; `CredentialError` if there is none.
 
     Suspect and expired keys come last but are included: a provider that refuses for a moment must
     not leave us without a key. Then by slot; within a slot, active before draining.
     """
-    query = select(Key).where(Key.provider == provider, Key.state.in_(USABLE))
-    usable = sorted(session.scalars(query), key=lambda key: _rank(key, now))
+    rows = _USABLE.run(session, {"provider": provider})
+    keys = (Key(**dict(zip(_COLUMNS, row, strict=True))) for row in rows)
+    usable = sorted(keys, key=lambda key: _rank(key, now))
     if not usable:
         raise CredentialError(
             f"Provider {provider} has no key. Add one with `sisgate keys add {provider}`.",
