@@ -122,6 +122,12 @@ class ReadTimes:
     last: datetime
     pauses: Sequence[Span] = ()
 
+    def followed_by(self, later: ReadTimes, bound: timedelta) -> ReadTimes:
+        """Return these and those that came after them, with the pauses of `bound` and longer."""
+        between = (self.last, later.first)
+        pauses = [each for each in (between, *later.pauses) if each[1] - each[0] >= bound]
+        return ReadTimes(self.first, later.last, [*self.pauses, *pauses])
+
 
 def stale_spans(
     read: ReadTimes, bound: timedelta, since: datetime, until: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from sisgate.domain.periods import Period
 from sisgate.domain.service_levels import Measurement, ReadTimes, down_spans
 from sisgate.errors import UsageError
 from sisgate.gateway.core import Core
+from sisgate.gateway.dataset_reads import DatasetReads
 from sisgate.ledger import breaker_changes, datasets, rollups
 from sisgate.monitoring.sla import Evidence, ServiceLevel, service_level
 from sisgate.monitoring.sla_report import Report, render
@@ -219,7 +221,14 @@ class ServiceLevels:
             return {}
         only = configs[0].name if len(configs) == 1 else None
         reads: defaultdict[str, dict[str, ReadTimes]] = defaultdict(dict)
-        known = datasets.read_times(session, until, min(bounds), only)
+        apart = min(bounds)
+        if len(configs) > FEW:
+            followed = self._core.context.kept_for(
+                math.inf, "dataset reads", lambda: DatasetReads(apart), of=apart
+            )
+            known = followed.before(session, until)
+        else:
+            known = datasets.read_times(session, until, apart, only)
         for (name, resource), read in known.items():
             reads[name][resource] = read
         return reads

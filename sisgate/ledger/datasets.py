@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import func, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from sisgate.domain.school_time import Span
@@ -216,11 +216,16 @@ def absent(session: Session, provider: str, now: datetime) -> list[Job]:
 
 
 def read_times(
-    session: Session, until: datetime, apart: timedelta, provider: str | None = None
+    session: Session,
+    until: datetime,
+    apart: timedelta,
+    provider: str | None = None,
+    *,
+    since: datetime | None = None,
 ) -> dict[tuple[str, str], ReadTimes]:
-    """Return when each dataset was read before `until`, by provider and resource.
+    """Return when each dataset was read from `since` on and before `until`, by its names.
 
-    With all pauses of `apart` and longer. Only as far back as jobs are kept.
+    With all pauses of `apart` and longer. Without `since`, as far back as jobs are kept.
     """
     at, place = Job.ended_at, (Job.provider, Job.resource)
     before = func.lag(at, type_=at.type).over(partition_by=place, order_by=at).label("before")
@@ -230,6 +235,7 @@ def read_times(
         Job.state.in_([JobState.DONE, JobState.HELD]),
         Job.resource.is_not(None),
         at < until,
+        true() if since is None else at >= since,
         *whose(provider, None, None),
     )
     each = reads.subquery().c
@@ -244,6 +250,6 @@ def read_times(
         last[read] = moment
         if previous is None:
             first[read] = moment
-        else:
+        elif moment - previous >= apart:
             pauses[read].append((previous, moment))
     return {read: ReadTimes(first[read], last[read], pauses[read]) for read in first}

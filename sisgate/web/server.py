@@ -7,8 +7,9 @@ import json
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from types import FrameType
 
@@ -18,8 +19,9 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sisgate.domain.network import is_loopback
-from sisgate.errors import ConfigurationError
+from sisgate.errors import ConfigurationError, SisgateError
 from sisgate.gateway import Gateway
+from sisgate.gateway.sla import FEW
 from sisgate.problem_details import MEDIA_TYPE
 from sisgate.settings import Settings
 from sisgate.web.app import create_app
@@ -49,7 +51,16 @@ def listening(settings: Settings, host: str, port: int) -> Iterator[Service]:
             f'{host}. Set access = "tokens" and give each app a token (`sisgate tokens add`).'
         )
     with _bound(host, port) as bound, closing(Gateway(settings)) as gateway:
+        threading.Thread(target=_look_ahead, args=(gateway,), daemon=True).start()
         yield Service(create_app(gateway), bound)
+
+
+def _look_ahead(gateway: Gateway) -> None:
+    """Find out for a large fleet what its first visitor would wait for; later ones see the news."""
+    with suppress(SisgateError):
+        if len(gateway.providers.names()) > FEW:
+            gateway.sla.list()
+            gateway.fleet.dashboard()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -15,7 +15,10 @@ from sisgate.audit.log import record
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
 from sisgate.domain.call_results import CALL_OUTCOME, CallResult
+from sisgate.domain.service_levels import ReadTimes
 from sisgate.errors import AccessDenied, UnknownProvider, UsageError
+from sisgate.gateway.dataset_reads import LATE, DatasetReads
+from sisgate.ledger import datasets
 from sisgate.ledger.schema import BreakerChange, Job
 from sisgate.monitoring.sla import ServiceLevel
 from workers.maintenance.rollups import count
@@ -118,6 +121,21 @@ def test_what_is_read_in_time_is_never_stale(agreed: Gateway) -> None:
     freshness = measured(agreed.sla.of("lincoln").windows["24h"])["freshness", "students"]
     assert (freshness.bad, freshness.is_met) == (0, True)
     assert freshness.total == pytest.approx(12 * 3600, abs=60)
+
+
+def test_reads_that_are_followed_are_those_that_are_looked_up(agreed: Gateway) -> None:
+    """Whenever it was looked: in the middle of a pause, and of what is read in time."""
+    at, apart = now(), timedelta(hours=2)
+    for ago in (11, 9.5, 6, 3, 1):
+        synced(agreed, ago)
+    followed = DatasetReads(apart)
+    with agreed.context.database.read() as session:
+        seen: dict[tuple[str, str], ReadTimes] = {}
+        for ago in (11.5, 10, 7, 2.5, 2.4, 0):
+            seen = followed.before(session, at - timedelta(hours=ago))
+            asked = at - timedelta(hours=ago) - LATE
+            assert seen == datasets.read_times(session, asked, apart)
+    assert len(seen["lincoln", "students"].pauses) == 2
 
 
 def test_an_outage_counts_by_its_time(agreed: Gateway) -> None:
