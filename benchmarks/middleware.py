@@ -4,6 +4,10 @@ Callers in threads ask for the same path of the sandbox, directly and through an
 middleware, in alternating turns. Both wait for the sandbox's latency; what is over is added by the
 app, the ledger, Redis and a worker, all on this machine. Steps are from stamps in the app and from
 the times in the ledger, by the fleet's clock.
+
+In two shapes. Callers that begin at once stay in step, as the latency never changes: each time all
+of them queue behind one another for the processor. Callers that begin evenly spread over the
+latency meet only by chance, as people's requests do.
 """
 
 from __future__ import annotations
@@ -15,9 +19,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -39,6 +44,9 @@ from testbed.stack import Stack, end, running
 NAME, PATH = "powerschool", "/ws/v1/district"
 LATENCY_MS = 300.0
 CALLERS = (1, 10, 50)
+SHAPES = {"at once": 0.0, "spread": LATENCY_MS}
+"""The milliseconds over which the callers begin."""
+
 SLOTS = 64
 CLOCK = SystemClock()
 
@@ -57,15 +65,18 @@ STEPS = (
 def run(scale: Scale) -> Report:
     """Measure on both databases, in less than four minutes."""
     report = Report("middleware")
-    seconds, turns = (3.0, 1) if scale is QUICK else (5.0, 3)
+    seconds, turns = (3.0, 1) if scale is QUICK else (5.0, 2)
     rows = []
     postgres = PostgresServer()
     try:
         for engine in ENGINES:
             with ground_of(postgres, engine) as ground:
                 for callers in CALLERS:
-                    tell(f"{callers} callers, {engine}")
-                    rows.append(measure(report, ground, engine, callers, seconds, turns))
+                    for shape in SHAPES if callers > 1 else ("at once",):
+                        name = f"{engine}, {callers}" + (f" {shape}" if callers > 1 else "")
+                        tell(name)
+                        ask = partial(ground.ask, over_ms=SHAPES[shape])
+                        rows.append(measure(report, ground, ask, name, callers, seconds, turns))
     finally:
         postgres.stop()
     report.add_table(
@@ -99,13 +110,13 @@ class Ground:
         )  # fmt: skip
         self._token = answer.json()["access_token"]
 
-    def ask(self, way: str, callers: int, seconds: float, apart_ms: float = 0) -> list[float]:
-        """Return the seconds of each request of callers that begin so far apart, for a while."""
+    def ask(self, way: str, callers: int, seconds: float, over_ms: float = 0) -> list[float]:
+        """Return the seconds of each request of callers for a while; they begin over so long."""
         took: list[float] = []
         ends_at = CLOCK.monotonic() + seconds
 
         def caller(number: int) -> None:
-            CLOCK.sleep(number * apart_ms / 1e3)
+            CLOCK.sleep(number / callers * over_ms / 1e3)
             with requests.Session() as http:
                 http.headers["Authorization"] = f"Bearer {self._token}"
                 while CLOCK.monotonic() < ends_at:
@@ -151,18 +162,24 @@ class Ground:
 
 
 def measure(
-    report: Report, ground: Ground, engine: str, callers: int, seconds: float, turns: int
+    report: Report,
+    ground: Ground,
+    ask: Callable[[str, int, float], list[float]],
+    name: str,
+    callers: int,
+    seconds: float,
+    turns: int,
 ) -> list[str]:
     """Add the tables of added latency and of its steps; return their row of the last table."""
     took: dict[str, list[float]] = {way: [] for way in ground.ways}
-    ground.ask("through the app", callers, seconds / 2)  # warm: connections, tokens, threads
+    ask("through the app", callers, seconds / 2)  # warm: connections, tokens, threads
     ground.steps()
     steps: list[dict[str, float]] = []
     used = [0.0, 0.0]
     for turn in range(turns):
         for way in sorted(took, reverse=bool(turn % 2)):
             before = ground.cpu_seconds()
-            took[way] += ground.ask(way, callers, seconds)
+            took[way] += ask(way, callers, seconds)
             if way != "direct":
                 after = ground.cpu_seconds()
                 used = [u + b - a for u, a, b in zip(used, before, after, strict=True)]
@@ -174,28 +191,27 @@ def measure(
         rows.append([word, *(f"{each * 1e3:.1f}" for each in (one, other, other - one))])
         figures[word] = {"direct": one, "through": other, "added": other - one}
     report.add_table(
-        f"{callers} callers, {engine}: ms, {len(direct):,} and {len(through):,} requests",
+        f"{name}: ms, {len(direct):,} and {len(through):,} requests",
         ["", "direct", "through the app", "added"],
         rows,
     )
     cpu = [each / len(through) * 1e3 for each in used]
-    parts = {name: [each[name] for each in steps] for name, _, _ in STEPS}
+    parts = {part: [each[part] for each in steps] for part, _, _ in STEPS}
     report.add_table(
-        f"Steps, {callers} callers, {engine} (CPU of the app {cpu[0]:.2f} ms, of the worker "
-        f"{cpu[1]:.2f} ms a request)",
+        f"Steps, {name} (CPU of the app {cpu[0]:.2f} ms, of the worker {cpu[1]:.2f} ms a request)",
         ["step", "p50 ms", "p99 ms"],
         [
-            [name, *(f"{percentile(found, share) * 1e3:.1f}" for share in (0.5, 0.99))]
-            for name, found in parts.items()
+            [part, *(f"{percentile(found, share) * 1e3:.1f}" for share in (0.5, 0.99))]
+            for part, found in parts.items()
         ],
     )
-    report.figures[f"{engine}, {callers} callers"] = {
+    report.figures[name] = {
         **figures, "cpu_ms": {"app": cpu[0], "worker": cpu[1]}, "requests": len(through),
-        "steps_p50": {name: statistics.median(found) for name, found in parts.items()},
+        "steps_p50": {part: statistics.median(found) for part, found in parts.items()},
     }  # fmt: skip
     added = [f"{figures[word]['added'] * 1e3:.1f}" for word in ("p50", "p99")]
     return [
-        f"{engine}, {callers}", *added, f"{len(through):,}", *(f"{each:.1f}" for each in cpu),
+        name, *added, f"{len(through):,}", *(f"{each:.1f}" for each in cpu),
         f"{os.getloadavg()[0]:.1f}",
     ]  # fmt: skip
 
