@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import case, func, select
+from sqlalchemy import RowMapping, case, func, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
@@ -202,12 +202,20 @@ def stream_records(
         if not include_deleted:
             query = query.where(Record.deleted_at.is_(None))
         with database.read() as session:
-            chunk = session.execute(query).mappings().all()
-        for row in chunk:
+            chunk = list(session.execute(query).mappings())
+        is_last = len(chunk) < STREAM_CHUNK
+        for row in _taken(chunk):
             yield StoredRecord(**row)
-        if len(chunk) < STREAM_CHUNK:
+            after = row["sourced_id"]
+        if is_last:
             return
-        after = chunk[-1]["sourced_id"]
+
+
+def _taken(rows: list[RowMapping]) -> Iterator[RowMapping]:
+    """Yield rows and let go of each: a reader that pauses keeps only those that it has not had."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
 def stream_changes(
@@ -237,11 +245,12 @@ def stream_changes(
             .limit(STREAM_CHUNK)
         )
         with database.read() as session:
-            chunk = session.execute(query).mappings().all()
+            chunk = list(session.execute(query).mappings())
             # After reading the changes, so that earlier deletions are known.
             datasets.refuse_cursor(session, provider, resource, since)
-        for row in chunk:
+        is_last = len(chunk) < STREAM_CHUNK
+        for row in _taken(chunk):
             yield StoredChange(**row)
-        if len(chunk) < STREAM_CHUNK:
+            since = row["sequence"]
+        if is_last:
             return
-        since = chunk[-1]["sequence"]

@@ -43,6 +43,7 @@ from sisgate.web.routers import (
     verdicts,
     webhooks,
 )
+from sisgate.web.streams import LineStreams
 from sisgate.web.waiting import WaitingRequests
 
 ROOMS = (
@@ -66,7 +67,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
     if gateway is None:
         gc_seldom()
     config = root.settings.web
-    shared = Shared(config, WaitingRequests(config.max_waiting), KeptReadiness(root))
+    shared = Shared(config, WaitingRequests(config.max_waiting), LineStreams(), KeptReadiness(root))
     failed = FailedLogins(config.failed_logins_rate)
     console = Console(root, failed)
 

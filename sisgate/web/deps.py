@@ -14,6 +14,7 @@ from sisgate.gateway import Gateway, JobStatus
 from sisgate.settings.web import WebConfig
 from sisgate.web.identity import caller_of
 from sisgate.web.readiness import KeptReadiness
+from sisgate.web.streams import LineStreams
 from sisgate.web.waiting import WaitingRequests, until_gone
 
 ACTOR = "http"
@@ -26,6 +27,7 @@ class Shared:
 
     config: WebConfig
     waiting: WaitingRequests
+    streams: LineStreams
     readiness: KeptReadiness
 
 

@@ -34,6 +34,9 @@ HEADER_SECONDS = 10.0
 STOP_SECONDS = 15
 """How long requests may take after a signal to stop. Those that wait are answered at once."""
 
+STALL_SECONDS = 60.0
+"""How long a client may take nothing of an answer that waits for it."""
+
 KEEP_ALIVE_SECONDS = 65
 """Longer than the idle time of usual proxies, so that they close first."""
 
@@ -116,9 +119,10 @@ class Service(uvicorn.Server):
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's protocol with an end to the headers' wait, and problem documents for bad HTTP."""
+    """uvicorn's protocol with an end to waits for clients, and problem documents for bad HTTP."""
 
     _header_timer: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -136,7 +140,33 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        self._stop_stall_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that takes its answer too slowly."""
+        super().pause_writing()
+        self._expect_taking()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        super().resume_writing()
+        self._stop_stall_timer()
+
+    def _expect_taking(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._stall_timer = self.loop.call_later(STALL_SECONDS, self._taking_late, left)
+
+    def _taking_late(self, left: int) -> None:
+        if self.transport.get_write_buffer_size() < left:
+            self._expect_taking()
+        else:
+            self.transport.abort()  # `close` would wait until all is taken
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP with a problem document, and close."""

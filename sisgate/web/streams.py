@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import islice
 from typing import Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from sisgate.errors import TooManyRequests
 from sisgate.gateway import Gateway
 from sisgate.web.schemas.jobs import JobDocument
 from sisgate.web.waiting import WaitingRequests
@@ -25,6 +30,11 @@ RETRY_MS = 2000
 
 LINES_AT_ONCE = 500
 
+MOST_STREAMS = 20
+"""How many streams of lines the owner of a token may have at a time, in each process."""
+
+WRITERS = 2
+"""For how many streams lines are written at a time."""
 
 ENDED = "ended"
 """Name and id of a job's last event: a browser that has it is told to connect no more."""
@@ -64,43 +74,104 @@ async def events_of(
     return StreamingResponse(events(), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
 
 
-async def json_lines(
-    rows: Iterator[Any], as_json: Callable[[Any], dict[str, Any]], headers: dict[str, str]
-) -> StreamingResponse:
-    """Return a stream of rows, a line of JSON each, in constant memory.
+class LineStreams:
+    """The streams of lines of a process: a bounded number for each owner of tokens.
 
-    Reads the first rows before it begins, so that their errors have a status of their own. If a
-    later row fails, the connection is closed in the middle: the answer is then not complete.
+    Lines are written for few at a time, so that many readers leave threads and the processor to
+    other requests. A reader that takes its time holds `LINES_AT_ONCE` lines in memory.
     """
 
-    def line(row: Any) -> str:
-        return json.dumps(as_json(row), default=str)
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+        self._writers = CapacityLimiter(WRITERS)
 
-    return await _streamed(rows, line, headers)
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return self._open.total()
 
+    async def json(
+        self,
+        caller: Gateway,
+        rows: Iterator[Any],
+        as_json: Callable[[Any], dict[str, Any]],
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        """Return a stream of rows, a line of JSON each.
 
-async def text_lines(lines: Iterator[str]) -> StreamingResponse:
-    """Return a stream of lines, byte for byte as they are, in the same way."""
-    return await _streamed(lines, str, {})
+        Reads the first rows before it begins, so that their errors have a status of their own. If a
+        later row fails, the connection is closed in the middle: the answer is then not complete.
+        Raises `TooManyRequests` if the owner of the caller's token has as many already.
+        """
 
+        def line(row: Any) -> str:
+            return json.dumps(as_json(row), default=str)
 
-async def _streamed(
-    rows: Iterator[Any], line: Callable[[Any], str], headers: dict[str, str]
-) -> StreamingResponse:
-    pending = await run_in_threadpool(_chunk, rows, line)
+        return await self._streamed(caller, rows, line, headers or {})
 
-    async def lines() -> AsyncIterator[bytes]:
-        chunk = pending
-        try:
-            while chunk:
-                yield chunk
-                chunk = await run_in_threadpool(_chunk, rows, line)
-        finally:
+    async def text(self, caller: Gateway, lines: Iterator[str]) -> Response:
+        """Return a stream of lines, byte for byte as they are, in the same way."""
+        return await self._streamed(caller, lines, str, {})
+
+    async def _streamed(
+        self,
+        caller: Gateway,
+        rows: Iterator[Any],
+        line: Callable[[Any], str],
+        headers: dict[str, str],
+    ) -> Response:
+        principal = await run_in_threadpool(caller.access.principal)
+        owner = principal.name
+        if self._open[owner] >= MOST_STREAMS:
+            raise TooManyRequests(
+                f"{MOST_STREAMS} streams of {owner} are open already. Read them to their end, or "
+                "close them, before opening more.",
+                seconds=1.0,
+            )
+        self._open[owner] += 1
+
+        async def end() -> None:
+            self._open[owner] -= 1
             # Writes the end of the disclosure into the audit log.
             if (close := getattr(rows, "close", None)) is not None:
                 await run_in_threadpool(close)
 
-    return StreamingResponse(lines(), media_type=JSON_LINES, headers=headers)
+        async def chunk() -> bytes:
+            return await run_sync(_chunk, rows, line, limiter=self._writers)
+
+        try:
+            first = await chunk()
+        except BaseException:
+            await end()
+            raise
+
+        async def chunks() -> AsyncIterator[bytes]:
+            lines = first
+            while lines:
+                yield lines
+                lines = await chunk()
+
+        return _LinesResponse(chunks(), end, headers)
+
+
+class _LinesResponse(StreamingResponse):
+    """A stream of lines. `end` is called once it is over, also if it has never begun."""
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        end: Callable[[], Awaitable[None]],
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(chunks, media_type=JSON_LINES, headers=headers)
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._end()
 
 
 def _chunk(rows: Iterator[Any], line: Callable[[Any], str]) -> bytes:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.gateway import AuditEvent, AuditFilter
-from sisgate.web.deps import Caller
+from sisgate.web.deps import Caller, Common
 from sisgate.web.rights import operation
 from sisgate.web.schemas.audit import (
     EventDocument,
@@ -20,7 +20,7 @@ from sisgate.web.schemas.audit import (
     SealedDocument,
     VerificationDocument,
 )
-from sisgate.web.streams import JSON_LINES, json_lines, text_lines
+from sisgate.web.streams import JSON_LINES
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
@@ -62,9 +62,10 @@ def list_events(
     response_class=Response,
     **ADMIN("Stream audit events"),
 )
-async def search_events(caller: Caller, wanted: Wanted) -> Response:
+async def search_events(caller: Caller, shared: Common, wanted: Wanted) -> Response:
     """Stream all events that match, oldest first."""
-    return await json_lines(await run_in_threadpool(caller.audit.search, wanted), _event, {})
+    found = await run_in_threadpool(caller.audit.search, wanted)
+    return await shared.streams.json(caller, found, _event)
 
 
 @router.post("/verify", **ADMIN("Verify the audit log"))
@@ -79,12 +80,12 @@ def verify_audit_log(caller: Caller) -> VerificationDocument:
     response_class=Response,
     **ADMIN("Export the audit log"),
 )
-async def export_audit_log(caller: Caller) -> Response:
+async def export_audit_log(caller: Caller, shared: Common) -> Response:
     """Seal new events, then stream the whole log with its seals, head and signature.
 
     `sisgate audit verify FILE` checks what was saved, with public keys alone.
     """
-    return await text_lines(await run_in_threadpool(caller.audit.export))
+    return await shared.streams.text(caller, await run_in_threadpool(caller.audit.export))
 
 
 @router.post("/seal", **ADMIN("Seal new events"))

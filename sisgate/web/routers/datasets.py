@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.gateway import Feed, Gateway, RecordHistory, RecordPage, StoredChange, StoredRecord
-from sisgate.web.deps import ACTOR, Caller, ProviderName, Purpose, RequestId, ResourceName
+from sisgate.web.deps import ACTOR, Caller, Common, ProviderName, Purpose, RequestId, ResourceName
 from sisgate.web.rights import operation
 from sisgate.web.schemas.datasets import (
     BrowseOrder,
@@ -29,7 +29,7 @@ from sisgate.web.schemas.datasets import (
     SyncedDatasets,
 )
 from sisgate.web.schemas.providers import BecauseOrder
-from sisgate.web.streams import JSON_LINES, json_lines
+from sisgate.web.streams import JSON_LINES, LineStreams
 
 router = APIRouter(prefix="/v1", tags=["datasets"])
 
@@ -50,6 +50,7 @@ class _Reading:
     """The reading of a dataset, and the tags that the reader knows."""
 
     caller: Gateway
+    streams: LineStreams
     provider: str
     resource: str
     reader: dict[str, Any]
@@ -71,20 +72,21 @@ class _Reading:
         if self.known == "*" or tag.removeprefix("W/") in re.findall('"[^"]*"', self.known):
             return Response(status_code=304, headers=headers)
         rows = await run_in_threadpool(read, *place, **self.reader)
-        return await json_lines(rows, lambda row: row.as_line(), headers)
+        return await self.streams.json(self.caller, rows, lambda row: row.as_line(), headers)
 
 
 async def _reading(
     provider: ProviderName,
     resource: ResourceName,
     caller: Caller,
+    shared: Common,
     purpose: Purpose = None,
     request_id: RequestId = None,
     if_none_match: IfNoneMatch = None,
 ) -> _Reading:
     known = (if_none_match or "").strip()
     reader = {"purpose": purpose, "request_id": request_id}
-    return _Reading(caller, provider, resource, reader, known)
+    return _Reading(caller, shared.streams, provider, resource, reader, known)
 
 
 Reading = Annotated[_Reading, Depends(_reading)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from sisgate.web.deps import ACTOR, Caller, ProviderName
+from sisgate.web.deps import ACTOR, Caller, Common, ProviderName
 from sisgate.web.rights import operation
 from sisgate.web.schemas.keys import (
     KeyDocument,
@@ -18,7 +18,7 @@ from sisgate.web.schemas.keys import (
     SlotOrder,
 )
 from sisgate.web.schemas.providers import BecauseOrder
-from sisgate.web.streams import JSON_LINES, json_lines
+from sisgate.web.streams import JSON_LINES
 
 router = APIRouter(prefix="/v1", tags=["keys"])
 
@@ -44,12 +44,13 @@ def list_master_keys(caller: Caller) -> MasterKeysDocument:
     response_class=Response,
     **operation("administer", "installation", "Re-seal all secrets"),
 )
-async def rewrap_secrets(order: BecauseOrder, caller: Caller) -> Response:
+async def rewrap_secrets(order: BecauseOrder, caller: Caller, shared: Common) -> Response:
     """Re-seal everything with the newest master key, and tell after each batch how far it is.
 
     It can be interrupted and asked for again.
     """
-    return await json_lines(caller.keys.master.rewrap(actor=ACTOR, reason=order.reason), asdict, {})
+    batches = caller.keys.master.rewrap(actor=ACTOR, reason=order.reason)
+    return await shared.streams.json(caller, batches, asdict)
 
 
 @router.get(AT, **operation("keys", "provider", "List a provider's keys"))

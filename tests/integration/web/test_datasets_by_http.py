@@ -9,7 +9,11 @@ import requests
 from sisgate import Gateway
 from sisgate.domain.records import Row
 from sisgate.ledger import audit_log, datasets, records
+from sisgate.web import server
+from sisgate.web import streams as module_of_streams
 from testbed.web_service import WebService
+from tests.integration.web.conftest import MakeToken
+from tests.integration.web.test_jobs_by_http import until
 
 AT = "/v1/providers/open/datasets/students"
 
@@ -87,3 +91,51 @@ def test_a_cursor_whose_changes_are_gone_is_told_apart(
     old = open_service.ask("GET", f"{AT}/changes?since=1")
     assert (old.status_code, old.json()["code"]) == (410, "cursor_too_old")
     assert open_service.ask("GET", f"{AT}s/records").json()["code"] == "unknown_resource"
+
+
+@pytest.fixture
+def large(gateway: Gateway) -> None:
+    """More than what the sockets between a service and its client hold."""
+    rows = [Row(f"s-{n}", {"name": "x" * 2**20}, {}) for n in range(16)]
+    with gateway.context.database.write() as session:
+        dataset = datasets.lock(session, "open", "students")
+        now = gateway.context.clock.now()
+        records.write_page(session, dataset, rows, job_id="job", generation=1, now=now)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_reader_that_takes_nothing_is_cut_off(
+    open_service: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold its part of the memory for ever."""
+    monkeypatch.setattr(server, "STALL_SECONDS", 0.2)
+    streams = open_service.app.state.shared.streams
+    with open_service.ask("GET", f"{AT}/records", stream=True) as answer:
+        assert answer.status_code == 200
+        until(lambda: not streams.count)
+        with pytest.raises(requests.RequestException):
+            assert len(answer.content) > 16 * 2**20
+
+
+@pytest.mark.usefixtures("large")
+def test_an_owner_has_a_bounded_number_of_streams(
+    service: WebService, make_token: MakeToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have theirs, and one that is closed makes room."""
+    monkeypatch.setattr(module_of_streams, "MOST_STREAMS", 1)
+    one, other = (
+        {"Authorization": f"Bearer {make_token(name, 'app')}"} for name in ("gradebook", "library")
+    )
+
+    def status(headers: dict[str, str]) -> int:
+        with service.ask("GET", f"{AT}/records", headers=headers, stream=True) as answer:
+            return answer.status_code
+
+    with service.ask("GET", f"{AT}/records", headers=one, stream=True) as reading:
+        assert reading.status_code == 200
+        refused = service.ask("GET", f"{AT}/records", headers=one)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+        assert status(other) == 200
+    streams = service.app.state.shared.streams
+    until(lambda: not streams.count)
+    assert status(one) == 200
