@@ -52,7 +52,7 @@ class WebhookDeliveries:
             webhook_messages.append(session, row, [test], now)
             self._audit(session, principal, "test", row, actor, None, number=row.last_number)
             session.flush()
-            return delivery_of(webhook_messages.get(session, row.id, row.last_number))
+            return delivery_of(row, webhook_messages.get(session, row.id, row.last_number))
 
     def deliveries(
         self,
@@ -70,24 +70,24 @@ class WebhookDeliveries:
         wanted = MessageState(chosen("state", MessageState, state)) if state else None
         _check_limit(limit)
         with self._core.database.read() as session:
-            self._own(webhooks.get(session, webhook_id))
+            webhook = self._own(webhooks.get(session, webhook_id))
             rows = webhook_messages.newest(
                 session, webhook_id, limit=limit, before=before, state=wanted
             )
             rows = [row for row in rows if self._may_see(row)]
             last = webhook_messages.last_attempts(session, rows)
-            return [delivery_of(row, last.get(row.number)) for row in rows]
+            return [delivery_of(webhook, row, last.get(row.number)) for row in rows]
 
     def delivery(self, webhook_id: str, number: int) -> WebhookDelivery:
         """Return one event of a webhook with all attempts; `UnknownMessage` if there is none."""
         self._core.access.require_role(Action.ENQUEUE)
         with self._core.database.read() as session:
-            self._own(webhooks.get(session, webhook_id))
+            webhook = self._own(webhooks.get(session, webhook_id))
             row = webhook_messages.get(session, webhook_id, number)
             if not self._may_see(row):
                 raise webhook_messages.unknown(webhook_id, number)
             tries = webhook_messages.attempts_of(session, webhook_id, number)
-            return delivery_of(row, tries[-1] if tries else None, tries)
+            return delivery_of(webhook, row, tries[-1] if tries else None, tries)
 
     def redeliver(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sisgate.domain.webhook_events import MessageState
+from sisgate.domain.webhook_events import MessageState, WebhookState
 from sisgate.gateway.webhook_info import WebhookDelivery, WebhookEvent, WebhookInfo, WebhookTry
 from sisgate.ledger.schema import Webhook, WebhookAttempt, WebhookMessage
 
@@ -40,12 +40,20 @@ def event_of(row: WebhookMessage) -> WebhookEvent:
 
 
 def delivery_of(
-    row: WebhookMessage, last: WebhookAttempt | None = None, tries: Sequence[WebhookAttempt] = ()
+    webhook: Webhook,
+    row: WebhookMessage,
+    last: WebhookAttempt | None = None,
+    tries: Sequence[WebhookAttempt] = (),
 ) -> WebhookDelivery:
-    """Return what became of a message, with its last attempt and, if asked for, all."""
+    """Return what became of a message, with its last attempt and, if asked for, all.
+
+    Its next attempt is not before that of its webhook: while that fails, one event is tried.
+    """
+    is_due = row.state == MessageState.WAITING and webhook.state == WebhookState.ACTIVE
+    next_at = max(row.not_before, webhook.not_before or row.not_before)
     return WebhookDelivery(
         webhook=row.webhook_id, event=event_of(row), state=row.state, attempts=row.attempt,
-        next_attempt_at=row.not_before if row.state == MessageState.WAITING else None,
+        next_attempt_at=next_at if is_due else None,
         ended_at=row.ended_at, last=_try(last) if last is not None else None,
         tries=tuple(map(_try, tries)),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from sisgate.gateway.webhook_rows import facts_of, info_of
 from sisgate.ledger import webhook_messages, webhooks
 from sisgate.ledger.schema import Webhook
 from sisgate.settings.webhooks import WebhookConfig
-from sisgate.webhooks.signing import new_secret, secret_context
+from sisgate.webhooks.signing import joined, new_secret, secret_context
 
 OVERLAP = timedelta(days=1)
 """How long a replaced secret still signs."""
@@ -197,7 +197,9 @@ class Webhooks(WebhookDeliveries):
     ) -> WebhookInfo:
         """Replace the secret and return the new one, which is shown only now.
 
-        Both sign during the `overlap`; none is left of the old one if that is zero.
+        Both sign during the `overlap`; none is left of any old one if that is zero. What an earlier
+        overlap still lets sign goes on with them, until the later end: nobody may have the secret
+        of between, as when the answer was lost.
         """
         principal, core = self._core.access.require_role(Action.ENQUEUE), self._core
         if overlap < timedelta(0):
@@ -205,11 +207,18 @@ class Webhooks(WebhookDeliveries):
         secret = new_secret()
         with core.database.write() as session:
             row, now = self._own(webhooks.lock(session, webhook_id)), core.clock.now()
-            row.sealed_former = row.sealed_secret if overlap else None
-            row.former_until = now + overlap if overlap else None
-            row.sealed_secret = core.context.vault.seal(
-                secret.get_secret_value().encode(), secret_context(row.id)
-            )
+            vault, context = core.context.vault, secret_context(row.id)
+            if not overlap:
+                row.sealed_former = row.former_until = None
+            else:
+                sealed = [row.sealed_secret]
+                is_signing = row.former_until is not None and row.former_until > now
+                if row.sealed_former is not None and is_signing:
+                    sealed.append(row.sealed_former)
+                former = [vault.open(each, context).decode() for each in sealed]
+                row.sealed_former = vault.seal(joined(former).encode(), context)
+                row.former_until = max(row.former_until or now, now + overlap)
+            row.sealed_secret = vault.seal(secret.get_secret_value().encode(), context)
             row.changed_at = now
             self._audit(
                 session, principal, "rotate_secret", row, actor, reason,

@@ -25,7 +25,7 @@ from sisgate.settings.webhooks import WebhookConfig
 from sisgate.webhooks.outcomes import Consequence, Health, Patience, Result, consequence_of
 from sisgate.webhooks.rights import may_see, owners_of
 from sisgate.webhooks.sending import CONNECT_SECONDS, MOST_ADDRESSES, Resolve, Sender
-from sisgate.webhooks.signing import body_of, secret_context, signed_headers
+from sisgate.webhooks.signing import body_of, parted, secret_context, signed_headers
 
 MARGIN_SECONDS = 15.0
 """How much longer a lease is than an attempt may take: for resolving the name and writing."""
@@ -135,9 +135,10 @@ class Deliveries:
             sealed.append(webhook.sealed_former)
         context = secret_context(webhook.id)
         try:
-            return tuple(SecretStr(self._vault().open(each, context).decode()) for each in sealed)
+            texts = [self._vault().open(each, context).decode() for each in sealed]
         except CredentialError:
             return ()
+        return tuple(SecretStr(each) for text in texts for each in parted(text))
 
     def _send(self, claimed: Claimed, config: WebhookConfig) -> Result:
         if not claimed.secrets:

@@ -23,7 +23,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from sisgate.bounded_http import POOLS, checked_before_write
 from sisgate.clock import Clock
-from sisgate.domain.network import tls_fault
+from sisgate.domain.network import causes_of, tls_fault
 from sisgate.domain.rates import parse_retry_after
 from sisgate.domain.receivers import ReceiverRules
 from sisgate.webhooks.outcomes import Result
@@ -91,6 +91,7 @@ class Sender:
             if self.clock.monotonic() >= deadline:
                 raise TooLate
 
+        begun = self.clock.monotonic()
         try:
             tls = self._tls(parts)
         except OSError:
@@ -121,7 +122,11 @@ class Sender:
         except (HTTPError, OSError, ValueError) as error:
             is_unconnected = _is_unconnected(error)
             was_sent = not is_unconnected and tls_fault(error) is None
-            result = Result(error=self._why(error), address=address, was_sent=was_sent)
+            result = Result(
+                error=self._why(error, self.clock.monotonic() - begun),
+                address=address,
+                was_sent=was_sent,
+            )
             return result, not is_unconnected
         finally:
             pool.close()
@@ -140,13 +145,17 @@ class Sender:
         context = _context(file, file.stat().st_mtime_ns)
         return {"server_hostname": name, "ssl_context": context}
 
-    def _why(self, error: Exception) -> str:
+    def _why(self, error: Exception, seconds: float) -> str:
         fault = tls_fault(error)
         if fault is not None:
             return f"Not sent: {fault.value}."
         if _is_unconnected(error):
             return "Not sent: there is no connection to the receiver."
-        return f"The receiver did not respond within {self.timeout_seconds:g} s, or not with HTTP."
+        if seconds >= self.timeout_seconds:
+            return f"The receiver did not respond within {self.timeout_seconds:g} s."
+        if any(isinstance(each, ConnectionError) for each in causes_of(error)):
+            return "The receiver broke the connection off before it responded."
+        return "The receiver did not respond with HTTP."
 
 
 @lru_cache(maxsize=4)

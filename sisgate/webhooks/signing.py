@@ -1,7 +1,8 @@
 """Secrets and signatures of webhooks, as Standard Webhooks 1.0.0 has them (read 2026-11-29).
 
 A message is signed with HMAC-SHA256 over its id, the time of the attempt and its body. While a
-secret is being replaced, the former one signs too, so a receiver may change when it likes.
+secret is being replaced, the former one signs too, so a receiver may change when it likes. One
+that is replaced again in that time goes on signing until the end of both overlaps.
 """
 
 from __future__ import annotations
@@ -24,6 +25,25 @@ def new_secret() -> SecretStr:
     """Return a secret of 256 random bits."""
     material = secrets.token_bytes(SECRET_BYTES)
     return SecretStr(PREFIX + base64.b64encode(material).decode())
+
+
+MOST_FORMER = 2
+"""Replaced secrets that may sign at a time."""
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Return replaced secrets, newest first, as one text to seal.
+
+    >>> joined(["whsec_c", joined(["whsec_b", "whsec_a"])])
+    'whsec_c whsec_b'
+    """
+    secrets_in_order = [each for text in texts for each in parted(text)]
+    return " ".join(secrets_in_order[:MOST_FORMER])
+
+
+def parted(text: str) -> list[str]:
+    """Return the secrets of such a text, or the one that it is."""
+    return text.split(" ")
 
 
 def secret_context(webhook_id: str) -> str:

@@ -12,6 +12,7 @@ from sisgate.domain.states import JobState
 from sisgate.errors import InvalidState
 from sisgate.gateway import WebhookInfo
 from sisgate.webhooks.news import hand_out
+from sisgate.webhooks.outcomes import FAILURES_IN_A_ROW
 from testbed.clock import ManualClock
 from testbed.http_server import Asked, Reply
 from tests.integration.webhooks.conftest import Deliver, EndJob, MakeHook, Receiver
@@ -240,6 +241,48 @@ def test_both_secrets_sign_while_one_replaces_the_other(
     verified(receiver.received[1], new)
     with pytest.raises(AssertionError):
         verified(receiver.received[1], old)
+
+
+def test_a_secret_that_is_replaced_twice_goes_on_signing(
+    make_hook: MakeHook, end_job: EndJob, deliver: Deliver, receiver: Receiver,
+    gateway: Gateway, clock: ManualClock,
+) -> None:  # fmt: skip
+    """Whoever lost the answer to the first replacement has not lost the receivers."""
+    old = make_hook()
+    lost = gateway.webhooks.rotate_secret(old.id, overlap=timedelta(hours=2))
+    clock.advance(3600)
+    new = gateway.webhooks.rotate_secret(old.id, overlap=timedelta(hours=2))
+    end_job()
+    deliver()
+    for each in (old, lost, new):
+        verified(receiver.received[0], each)
+    assert new.former_until == clock.now() + timedelta(hours=2)
+    latest = gateway.webhooks.rotate_secret(old.id, overlap=timedelta(0))
+    end_job()
+    deliver()
+    verified(receiver.received[1], latest)
+    with pytest.raises(AssertionError):
+        verified(receiver.received[1], new)
+
+
+def test_an_event_behind_one_that_fails_says_when_it_is_tried(
+    make_hook: MakeHook, end_job: EndJob, deliver: Deliver, receiver: Receiver,
+    gateway: Gateway, clock: ManualClock,
+) -> None:  # fmt: skip
+    """Not a time that is over: while the receiver fails, one event at a time is tried."""
+    hook = make_hook()
+    receiver.answers += [FAILED] * FAILURES_IN_A_ROW
+    for _ in range(FAILURES_IN_A_ROW):
+        end_job()
+        deliver()
+    end_job()
+    assert deliver() == 0
+    behind = gateway.webhooks.deliveries(hook.id)[0]
+    assert behind.attempts == 0
+    assert behind.next_attempt_at is not None
+    assert behind.next_attempt_at > clock.now()
+    gateway.webhooks.pause(hook.id)
+    assert {each.next_attempt_at for each in gateway.webhooks.deliveries(hook.id)} == {None}
 
 
 def test_an_ordered_webhook_waits_for_the_event_before_of_the_same_dataset(

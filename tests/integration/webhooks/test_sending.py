@@ -128,6 +128,20 @@ def test_no_receiver_holds_an_attempt(kind: str) -> None:
     assert CLOCK.monotonic() - begun < 5
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("hangs", "The receiver did not respond within 0.5 s."),
+        ("resets", "The receiver broke the connection off before it responded."),
+        ("no HTTP", "The receiver did not respond with HTTP."),
+    ],
+)
+def test_a_receiver_learns_what_was_wrong_with_its_response(kind: str, why: str) -> None:
+    """One that resets at once was not slow."""
+    with server(BROKEN[kind]) as url:
+        assert sent(Sender(LOOPBACK, CLOCK, timeout_seconds=0.5), f"{url}/x") == why
+
+
 def test_a_result_says_whether_the_receiver_may_have_it(receiver: HttpServer) -> None:
     """Not without a connection, nor with a certificate that nobody trusts."""
     sender = Sender(LOOPBACK, CLOCK, timeout_seconds=0.5)
