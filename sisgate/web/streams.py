@@ -41,13 +41,18 @@ ENDED = "ended"
 
 
 async def events_of(
-    waiting: WaitingRequests, gateway: Gateway, job_id: str, last_id: str | None
+    waiting: WaitingRequests,
+    gateway: Gateway,
+    again: Callable[[], Gateway],
+    job_id: str,
+    last_id: str | None,
 ) -> Response:
     """Return a stream of the job's events, 204 behind the last one (`last_id` is that of `ENDED`).
 
+    `again` finds the caller anew: the stream ends within `PING_SECONDS` of a token's revocation.
     Raises `UnknownJob` before it begins.
     """
-    statuses = waiting.followed(gateway, job_id, PING_SECONDS)
+    statuses = waiting.followed(gateway, job_id, PING_SECONDS, again)
     first = await anext(statuses)
     if last_id == ENDED and first is not None and first.is_final:
         await statuses.aclose()

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from sisgate.errors import TooManyRequests
+from sisgate.errors import NotAuthenticated, TooManyRequests
 from sisgate.gateway import Gateway, JobStatus
 from sisgate.gateway.event_loop import woken_by
 
@@ -50,19 +50,25 @@ class WaitingRequests:
             return status
 
     async def followed(
-        self, gateway: Gateway, job_id: str, pause_seconds: float
+        self, gateway: Gateway, job_id: str, pause_seconds: float, again: Callable[[], Gateway]
     ) -> AsyncGenerator[JobStatus | None]:
         """Yield the status of a job now and at its end, and None after each pause.
 
-        Ends without a final status when all stop.
+        Ends without a final status when all stop, and when `again`, which finds the caller anew
+        before anything more is told, raises `NotAuthenticated`: the token was revoked meanwhile.
         """
         with self._counted(), woken_by(gateway, job_id) as woken:
             status = await run_in_threadpool(gateway.jobs.status, job_id)
             yield status
             while not status.is_final:
-                if not await self._first(woken, pause_seconds):
-                    if self._ending.is_set():
-                        return
+                is_woken = await self._first(woken, pause_seconds)
+                if not is_woken and self._ending.is_set():
+                    return
+                try:
+                    gateway = await run_in_threadpool(again)
+                except NotAuthenticated:
+                    return
+                if not is_woken:
                     yield None
                     continue
                 status = await run_in_threadpool(gateway.jobs.status, job_id)

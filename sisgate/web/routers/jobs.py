@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
 from sisgate.gateway import BulkOutcome, HeldDeletions, Plan, Timeline
 from sisgate.gateway.answer import RequestTarget
 from sisgate.web.deps import ACTOR, Caller, Common, End, JobId, Purpose
+from sisgate.web.identity import bearer_of
 from sisgate.web.rights import operation
 from sisgate.web.schemas.jobs import (
     AcceptedJob,
@@ -114,6 +116,7 @@ async def get_job(job_id: JobId, end: End) -> JobDocument:
     **operation("look", "job", "Follow a job by server-sent events"),
 )
 async def follow_job(
+    request: Request,
     job_id: JobId,
     caller: Caller,
     shared: Common,
@@ -123,9 +126,11 @@ async def follow_job(
 ) -> Response:
     """Send the job now (`status`) and once it has ended (`ended`), then close the stream.
 
-    When the service stops it closes the stream earlier: connect again.
+    When the service stops it closes the stream earlier: connect again. It also closes it soon after
+    the token is revoked.
     """
-    return await events_of(shared.waiting, caller, job_id, last_event_id)
+    again = partial(caller.for_token, bearer_of(request.scope))
+    return await events_of(shared.waiting, caller, again, job_id, last_event_id)
 
 
 @router.get(

@@ -7,6 +7,7 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.clock import SystemClock, poll_until
+from sisgate.web import streams
 from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
 
@@ -117,6 +118,23 @@ def test_a_reader_that_has_seen_the_end_is_told_not_to_connect_again(
         "retry: 2000\nevent: ended\nid: ended\n"
     ]
     assert open_service.ask("GET", path, headers=seen).status_code == 204
+
+
+def test_events_end_with_the_token(
+    service: WebService, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of a stream that began before it was revoked, and nothing more is told."""
+    monkeypatch.setattr(streams, "PING_SECONDS", 0.05)
+    token = gateway.tokens.add("ana", ["operator"])
+    assert token.token is not None
+    bearer = {"Authorization": f"Bearer {token.token.get_secret_value()}"}
+    job = gateway.sync("open", "students")
+    with service.ask("GET", f"/v1/jobs/{job.id}/events", headers=bearer, stream=True) as answer:
+        lines = answer.iter_lines(decode_unicode=True)
+        next(line for line in lines if line == ": still waiting")
+        gateway.tokens.revoke(token.id)
+        assert not [line for line in lines if line.startswith("event:")]
+    assert service.ask("GET", f"/v1/jobs/{job.id}", headers=bearer).status_code == 401
 
 
 def test_who_waits_is_answered_when_the_service_stops(
