@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,10 @@ from sisgate.errors import SisgateError
 PIPED_WIDTH = 200
 """Width of output to a pipe or file; COLUMNS overrides it."""
 
-_HARMFUL = {code: shown for code, shown in CONTROLS.items() if code != ord("\t")}
+_HARMFUL = {code: shown for code, shown in CONTROLS.items() if code not in {ord("\t"), ord("\n")}}
+
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s().,/-]*$)")
+"""How a text begins that a spreadsheet takes for a formula; numbers and telephone numbers don't."""
 
 
 class Presenter:
@@ -135,12 +139,20 @@ def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows to stdout as CSV, ignoring fields without a column."""
+    """Write rows to stdout as CSV, ignoring fields without a column.
+
+    A spreadsheet would run what looks like a formula, and people may choose their own names: such
+    a text gets an apostrophe before it.
+    """
     out: Any = _Terminal if sys.stdout.isatty() else sys.stdout
     writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     sys.stdout.flush()
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 class _Terminal:

@@ -32,9 +32,10 @@ PROSE_WIDTH = 24
 
 _WORD = re.compile(r"[^\s`]*`[^`\n]+`\S*|\S+")
 """An unbreakable word, or a command in backticks."""
-CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
-"""What no text may do to a terminal: move the cursor, colour, set its title or its clipboard."""
-del CONTROLS[ord("\n")]
+_OF_DIRECTION = (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029, *_OF_DIRECTION), "�")
+"""What no value may do to a terminal: move the cursor, colour, set its title or its clipboard,
+begin a line that looks like one of ours, or turn the direction of what follows."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,10 @@ def shown(value: object) -> Text:
     >>> [str(shown(value)) for value in (12345, True, None, ["a", "b"], timedelta(seconds=75))]
     ['12,345', 'yes', '-', 'a, b', '1 min 15 s']
 
-    Control characters never reach the terminal:
+    Control characters never reach the terminal, and no value forges a row:
 
-    >>> str(shown("\x1b[2J"))
-    '�[2J'
+    >>> str(shown("\x1b[2J\nana"))
+    '�[2J�ana'
     """
     match value:
         case Text():

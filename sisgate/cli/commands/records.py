@@ -17,7 +17,7 @@ from sisgate.cli.formats import moment
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider, Purpose, Resource
 from sisgate.cli.presenter import Presenter, to_json, write_csv, write_lines
-from sisgate.cli.tables import Columns
+from sisgate.cli.tables import CONTROLS, Columns
 from sisgate.stack.interrupts import interrupts
 
 if TYPE_CHECKING:
@@ -197,7 +197,8 @@ def _change_text(stream: Iterable[StoredChange]) -> Iterator[str]:
     yield f"{'number':>9}  {'what':<6}  {'when':<23}  sourcedId"
     for change in stream:
         when = moment(change.changed_at)
-        yield f"{change.sequence:>9}  {change.operation:<6}  {when:<23}  {change.sourced_id}"
+        sourced_id = change.sourced_id.translate(CONTROLS)
+        yield f"{change.sequence:>9}  {change.operation:<6}  {when:<23}  {sourced_id}"
 
 
 def _plain(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Tables lose nothing, whatever the width of the terminal."""
 
+import csv
 import io
 import sys
 from collections.abc import Mapping
@@ -122,7 +123,7 @@ def test_a_command_to_copy_stays_on_one_line() -> None:
     ]
 
 
-HARMFUL = "\x1b]52;c;cm0=\x07 \x1b[2J \x9b2J \rno"
+HARMFUL = "\x1b]52;c;cm0=\x07 \x1b[2J \x9b2J \u202eno \rno"
 
 
 def test_no_message_of_a_service_gives_orders_to_the_terminal(
@@ -146,7 +147,7 @@ def test_no_message_of_a_service_gives_orders_to_the_terminal(
     shown = capsys.readouterr()
     assert "\x1b[" in shown.err
     assert shown.out.count("]52;c;cm0=") == 8
-    for order in ("\x1b]", "\x1b[2J", "\x9b", "\x07", "\r"):
+    for order in ("\x1b]", "\x1b[2J", "\x9b", "\x07", "\r", "\u202e"):
         assert order not in shown.err + shown.out
 
 
@@ -155,3 +156,19 @@ def test_what_is_piped_is_not_changed(capsys: pytest.CaptureFixture[str]) -> Non
     write_line(HARMFUL)
     write_csv(["a"], [{"a": "\x1b[2J"}])
     assert capsys.readouterr().out == f"{HARMFUL}\na\n\x1b[2J\n"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@SUM(1)", "-1+cmd|' /C calc'!A0", "+A1", "\t=1"])
+def test_no_name_is_a_formula_of_a_spreadsheet(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """Whoever may choose a name chooses what an operator's spreadsheet would run."""
+    write_csv(["a"], [{"a": text}])
+    [cell] = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))[1]
+    assert cell == f"'{text}"
+
+
+def test_numbers_stay_numbers_in_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also those that are texts, and telephone numbers."""
+    write_csv(["a", "b", "c"], [{"a": -5, "b": "-5.0", "c": "+1 (555) 010-0199"}])
+    assert capsys.readouterr().out == "a,b,c\n-5,-5.0,+1 (555) 010-0199\n"
