@@ -93,10 +93,15 @@ def apply_to_response(
     headers: Mapping[str, str],
     body: bytes,
 ) -> Transformed:
-    """Return headers and body as the rule changes them; a status from 300 on is left alone."""
+    """Return headers and body as the rule changes them; a status from 300 on is left alone.
+
+    So is the body where there is none, as after HEAD, or with 204.
+    """
     change = rule.response
     if status >= 300:
         return Transformed(headers, body)
+    if not body:
+        return Transformed({**headers, **change.headers}, body)
     value: Any = NO_BODY
     if change.canonical is not None:
         value = _canonical(config, rule, HttpResponse(status, headers, body))
@@ -171,7 +176,7 @@ def _canonical(config: ProviderConfig, rule: TransformConfig, response: HttpResp
     try:
         page = config.dialect.read_page(resource, listing, Position(), response)
     except SisgateError as error:
-        raise _failed(config, rule, place, error.message) from error
+        raise _failed(config, rule, place, error.message.rstrip(".")) from error
     flaws = [{"row": each.row, "field": each.field, "problem": each.problem, "lost": each.lost}
              for each in page.flaws]  # fmt: skip
     records = [dict(row.data) for row in page.rows]

@@ -22,7 +22,7 @@ from sisgate.errors import UsageError
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.gateway import Gateway
 from sisgate.gateway.job_handle import Job
-from sisgate.gateway.job_status import raise_unless_successful
+from sisgate.gateway.job_status import answer_if_ended
 from sisgate.gateway.orders import NewRequest, NewSync
 from sisgate.gateway.plan import Plan
 from sisgate.settings.service import service_address
@@ -95,11 +95,11 @@ class HttpGateway(HttpParts):
         # The service lets nobody wait for so long, or an earlier request made the job.
         job = self.jobs.job_of(found)
         left = timeout - (self._clock.monotonic() - begun)
-        status = self.jobs.ended_within(job.id, max(0.0, left))
-        if status is None:
+        self.jobs.ended_within(job.id, max(0.0, left))
+        answer = answer_if_ended(self.jobs, job.id, purpose)
+        if answer is None:
             raise TimeoutError(f"Job {job.id} has not ended in time; it continues.")
-        raise_unless_successful(status)
-        return job.answer(purpose=purpose)
+        return answer
 
     @twin(Gateway.enqueue_request)
     def enqueue_request(self, **order: Any) -> Job:

@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState, JobState
-from sisgate.errors import JobCancelled, JobExpired, JobFailed, OutcomeUnknown, UsageError
+from sisgate.errors import (
+    InvalidState,
+    JobCancelled,
+    JobExpired,
+    JobFailed,
+    OutcomeUnknown,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from sisgate.gateway.answer import Answer
 
 
 @dataclass(frozen=True)
@@ -126,3 +136,23 @@ def raise_unless_successful(status: JobStatus) -> None:
     reason = error.pop("message", f"It ended as {status.state}.")
     error.pop("code", None)
     raise kind(f"Job {status.id} did not succeed. {reason}", job=status.id, **error)
+
+
+class _Jobs(Protocol):
+    def status(self, job_id: str) -> JobStatus: ...
+
+    def answer(self, job_id: str, *, purpose: str | None = None) -> Answer: ...
+
+
+def answer_if_ended(jobs: _Jobs, job_id: str, purpose: str | None) -> Answer | None:
+    """Return the answer of a request's job; None if it has not ended. Raises why it has none."""
+    with suppress(InvalidState):
+        return jobs.answer(job_id, purpose=purpose)
+    status = jobs.status(job_id)
+    if not status.is_final:
+        return None
+    try:
+        return jobs.answer(job_id, purpose=purpose)  # it may have ended between the two
+    except InvalidState:
+        raise_unless_successful(status)
+        raise

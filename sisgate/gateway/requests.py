@@ -28,7 +28,7 @@ from sisgate.gateway.answer import Answer
 from sisgate.gateway.availability import hold_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_handle import Job
-from sisgate.gateway.job_status import raise_unless_successful
+from sisgate.gateway.job_status import answer_if_ended
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
@@ -207,7 +207,9 @@ class Requests:
         if not has_ended:
             raise TimeoutError(f"Job {job.id} has not ended in time; it continues.")
         try:
-            return replace(self._answer_or_raise(job.id, purpose), origin=job.origin)
+            answer = answer_if_ended(self._jobs, job.id, purpose)
+            assert answer is not None
+            return replace(answer, origin=job.origin)
         except (JobExpired, JobFailed) as error:
             old = self._last_good(wanted) if wanted.on_unavailable == "stale" else None
             if old is None or isinstance(error, JobCancelled):
@@ -278,13 +280,6 @@ class Requests:
                 call_queue.withdraw(session, row.id, now)
                 jobs.end_unanswered(session, row, now, _no_answer(session, row, why))
         return True
-
-    def _answer_or_raise(self, job_id: str, purpose: str | None) -> Answer:
-        try:
-            return self._jobs.answer(job_id, purpose=purpose)
-        except InvalidState:
-            raise_unless_successful(self._jobs.status(job_id))
-            raise
 
 
 def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sisgate.clock import SystemClock
 from sisgate.domain.moments import local_time
 from sisgate.errors import BrokerUnavailable, InvalidState, JobCancelled, JobExpired, UnknownJob
 from sisgate.gateway import Answer, Gateway, JobStatus, NewRequest
-from sisgate.integrations.awaiting import answer_of
+from sisgate.gateway.job_status import answer_if_ended
 from sisgate.integrations.call_options import CallOptions
 from sisgate.integrations.interception import Interceptor
 from sisgate.integrations.process_gateway import ProcessGateway
@@ -76,7 +76,7 @@ class Asking:
             answer = await self._process.run(job.answer, purpose=options.purpose)
         if answer is None:
             return await self._late(gateway, job.id, asked, options)
-        return await self._response(gateway, asked.provider, answer, asked.root_path)
+        return await self._response(gateway, asked.provider, answer, asked.root_path, asked.path)
 
     async def look(
         self, job_id: str, purpose: str | None, root_path: str, *, wait: float
@@ -87,12 +87,13 @@ class Asking:
         """
         deadline = _deadline(wait)
         gateway = await self._process.get()
-        status = await self._process.run(gateway.jobs.status, job_id)
+        status = next(iter(await self._process.run(gateway.jobs.statuses, [job_id])), None)
         own = await self._process.run(gateway.jobs.owner)
-        if status.kind != "request" or status.app != own:
+        if status is None or status.kind != "request" or status.app != own:
             raise UnknownJob(f"No job has the id {job_id}.", job=job_id)
+        self._interceptor.check_served(status.provider)
         if status.is_final:
-            answer = await self._process.run(answer_of, gateway, job_id, purpose)
+            answer = await self._process.run(answer_if_ended, gateway.jobs, job_id, purpose)
         else:
             awaiting = await self._process.awaiting()
             answer = await awaiting.answer_by(deadline, job_id, purpose)
@@ -112,7 +113,9 @@ class Asking:
             return await self.ask(asked, replace(options, max_age=None, timeout=max(0.0, left)))
         if answer is not None:
             answer = replace(answer, origin="shared")
-            return await self._response(gateway, asked.provider, answer, asked.root_path)
+            return await self._response(
+                gateway, asked.provider, answer, asked.root_path, asked.path
+            )
         status = await self._process.run(gateway.jobs.status, job_id)
         if status.app == await self._process.run(gateway.jobs.owner):
             after = await self._retry_after(gateway, job_id)
@@ -132,7 +135,7 @@ class Asking:
         )  # fmt: skip
         awaiting = await self._process.awaiting()
         answer = await awaiting.request(new, deadline, options.purpose)
-        return await self._response(gateway, asked.provider, answer, asked.root_path)
+        return await self._response(gateway, asked.provider, answer, asked.root_path, asked.path)
 
     async def _late(
         self, gateway: AnyGateway, job_id: str, asked: Asked, options: CallOptions
@@ -152,9 +155,9 @@ class Asking:
                     provider=asked.provider,
                     seconds=None if until is None else round(_seconds_until(until), 3),
                 )
-        answer = await self._process.run(answer_of, gateway, job_id, options.purpose)
+        answer = await self._process.run(answer_if_ended, gateway.jobs, job_id, options.purpose)
         assert answer is not None
-        return await self._response(gateway, asked.provider, answer, asked.root_path)
+        return await self._response(gateway, asked.provider, answer, asked.root_path, asked.path)
 
     async def _outlook(
         self, gateway: AnyGateway, status: JobStatus, options: CallOptions
@@ -174,7 +177,12 @@ class Asking:
         return wait.until, not is_in_time
 
     async def _response(
-        self, gateway: AnyGateway, provider: str, answer: Answer, root_path: str
+        self,
+        gateway: AnyGateway,
+        provider: str,
+        answer: Answer,
+        root_path: str,
+        asked: str | None = None,
     ) -> Response:
         def path_here(path: str) -> str:
             return f"{root_path}{self._interceptor.path_of(provider, path)}"
@@ -182,7 +190,7 @@ class Asking:
         urls: Sequence[str] = []
         if not {"link", "location"}.isdisjoint(answer.headers):
             urls = await self._process.run(gateway.providers.urls, provider)
-        return of_answer(answer, urls, path_here)
+        return of_answer(answer, urls, path_here, asked)
 
     async def _retry_after(self, gateway: AnyGateway, job_id: str) -> float:
         until = None

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 
-from sisgate.errors import InvalidState, JobCancelled, JobExpired
+from sisgate.errors import JobCancelled, JobExpired
 from sisgate.gateway import Answer, Gateway, Job, NewRequest
-from sisgate.gateway.job_status import raise_unless_successful
+from sisgate.gateway.job_status import answer_if_ended
 
 if TYPE_CHECKING:
     from sisgate.client import HttpGateway
@@ -131,7 +131,7 @@ class InProcess:
     ) -> Answer | None:
         while await _is_set_by(woken, deadline):
             woken.clear()
-            answer = await self._threads.run(answer_of, self._gateway, job_id, purpose)
+            answer = await self._threads.run(answer_if_ended, self._gateway.jobs, job_id, purpose)
             if answer is not None:
                 return answer
         return None
@@ -162,7 +162,7 @@ class OverHttp:
         ended = await self._threads.run(self._gateway.jobs.ended_within, job_id, left)
         if ended is None:
             return None
-        return await self._threads.run(answer_of, self._gateway, job_id, purpose)
+        return await self._threads.run(answer_if_ended, self._gateway.jobs, job_id, purpose)
 
     async def request(self, new: NewRequest, deadline: float, purpose: str | None) -> Answer:
         """See `Awaiting.request`."""
@@ -183,18 +183,6 @@ async def _is_set_by(event: asyncio.Event, deadline: float) -> bool:
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), left)
     return left > 0 and event.is_set()
-
-
-def answer_of(gateway: Gateway | HttpGateway, job_id: str, purpose: str | None) -> Answer | None:
-    """Return the answer of a job; None if it has not ended. Raises why it has none."""
-    try:
-        return gateway.jobs.answer(job_id, purpose=purpose)
-    except InvalidState:
-        status = gateway.jobs.status(job_id)
-        if not status.is_final:
-            return None
-        raise_unless_successful(status)
-        raise
 
 
 def _arguments(new: NewRequest) -> dict[str, Any]:

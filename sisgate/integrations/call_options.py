@@ -47,6 +47,8 @@ class CallOptions:
         chosen("on_unavailable", ("wait", "fail", "stale"), self.on_unavailable)
         if not 0 <= self.timeout <= self.longest_timeout or self.keep < 0:
             raise UsageError("timeout is from 0 to longest_timeout, and keep is not negative.")
+        if self.max_age is not None and not self.max_age >= 0:
+            raise UsageError("max_age is not negative, or None.")
 
     def asked(self, headers: Mapping[str, str], *, is_trusted: bool) -> CallOptions:
         """Return the options with what the headers of a request ask for; names are lower case.

@@ -17,6 +17,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,7 +27,7 @@ from sisgate.domain.headers import is_passed_on, named_in_connection, usable_hea
 from sisgate.errors import AccessDenied, ConfigurationError, NotAuthenticated, SisgateError
 from sisgate.gateway import Gateway
 from sisgate.integrations.asking import Asked, Asking
-from sisgate.integrations.bodies import BodyRefused, CallerGone, read_body
+from sisgate.integrations.bodies import Body, BodyRefused, CallerGone
 from sisgate.integrations.call_options import CallOptions
 from sisgate.integrations.interception import (
     Intercepted,
@@ -34,7 +37,7 @@ from sisgate.integrations.interception import (
     sent_path,
 )
 from sisgate.integrations.process_gateway import ProcessGateway
-from sisgate.integrations.responses import of_error, of_problem
+from sisgate.integrations.responses import not_allowed, of_error, of_problem, of_refusal
 from sisgate.tracing import in_trace_of
 
 if TYPE_CHECKING:
@@ -62,8 +65,9 @@ class SISGateMiddleware:
       from this process's settings, in the name of `name`.
     - `rules` send further paths to providers, and come before the prefix. `providers` are those
       that are served; None for all.
-    - `authorize` is asked for each intercepted request whether its caller may make it. Without it,
-      everyone may who gets as far as this middleware.
+    - `authorize` is asked for each intercepted request whether its caller may make it: it returns
+      whether, or raises an `HTTPException`. Without it, everyone may who gets as far as this
+      middleware.
     - `options` say how calls are made. Callers may ask for other values by header, within the
       bounds, where `accept_headers` is True or says so.
     - `request_headers` are passed on from the caller. Cookies and authorization never are.
@@ -113,41 +117,47 @@ class SISGateMiddleware:
         if path is None or not self._interceptor.is_for_us(path, scope["method"]):
             await self._app(scope, receive, send)
             return
-        response = await self._response(Request(scope, receive), path)
+        body = Body(Headers(scope=scope), receive, self._max_body_bytes, self._body_seconds)
+        response = await self._response(Request(scope, body.receive), body, path)
         if response is not None:
             if scope["method"] == "HEAD" and "content-length" in response.headers:
                 del response.headers["content-length"]  # that of a GET is not known
             await response(scope, receive, send)
 
-    async def _response(self, request: Request, path: str) -> Response | None:
+    async def _response(self, request: Request, body: Body, path: str) -> Response | None:
         """Return the response to an intercepted request; None if its caller is gone."""
         try:
             intercepted = self._interceptor.match(path, request.method)
-            return await self._answer(request, intercepted)
+            return await self._answer(request, body, intercepted)
         except SisgateError as error:
             return await answer_with_problem(request, error)
         except BodyRefused as refused:
             return of_problem(refused.problem, {"Connection": "close"})
+        except HTTPException as refusal:  # of the app's own decision
+            return of_refusal(refusal, request.url.path)
         except CallerGone:
             return None
 
-    async def _answer(self, request: Request, intercepted: Intercepted) -> Response:
+    async def _answer(self, request: Request, body: Body, intercepted: Intercepted) -> Response:
         if self._authorize is not None and not await _decided(self._authorize, request):
             raise AccessDenied("You may not make this request.")
         is_trusted = await _decided(self._accepts_headers, request)
         options = self._options.asked(request.headers, is_trusted=is_trusted)
         root_path = request.scope.get("root_path", "").rstrip("/")
         if intercepted.job_id is not None:
+            if request.method not in {"GET", "HEAD"}:
+                return not_allowed(request.url.path)
             wait = options.timeout if "prefer" in request.headers else 0.0
             return await _as_the_app(
                 self._asking.look(intercepted.job_id, options.purpose, root_path, wait=wait)
             )
         query = query_of(request.scope)
-        body = await read_body(request, self._max_body_bytes, self._body_seconds)
-        headers = self._passed_on(request, has_body=bool(body))
+        content = await body.read()
+        headers = self._passed_on(request, has_body=bool(content))
         asked = Asked(
-            intercepted.provider, request.method, intercepted.path, query, body, headers, root_path
-        )
+            intercepted.provider, request.method, intercepted.path, query, content, headers,
+            root_path,
+        )  # fmt: skip
         return await _as_the_app(self._asking.ask(asked, options))
 
     def _passed_on(self, request: Request, *, has_body: bool) -> dict[str, str]:
@@ -225,7 +235,7 @@ async def answer_with_problem(request: Request, error: Exception) -> Response:
     return of_error(error, request.url.path)
 
 
-async def gateway_of(request: Request) -> Gateway | HttpGateway:
+async def gateway_of(request: HTTPConnection) -> Gateway | HttpGateway:
     """Return the gateway, as a dependency: `gateway: Annotated[Gateway, Depends(gateway_of)]`.
 
     Its methods block: use it in routes that are `def`, not `async def`.

@@ -62,6 +62,18 @@ class Interception:
         names = set(_PLACEHOLDER.findall(self.pattern))
         asked = set(_PLACEHOLDER.findall(f"{self.provider}{self.path}"))
         inner = self.pattern.removesuffix("{path}")
+        for text in (self.pattern, self.provider, self.path):
+            if re.search(r"[{}?#]", _PLACEHOLDER.sub("", text)):
+                raise UsageError(
+                    f"{text!r} is not a path or name with placeholders such as {{id}}. A query is "
+                    "passed on as it comes."
+                )
+        if len(_PLACEHOLDER.findall(self.pattern)) > len(names):
+            raise UsageError(f"A placeholder stands twice in {self.pattern!r}.")
+        if self.methods is not None and (
+            isinstance(self.methods, str) or any(each != each.upper() for each in self.methods)
+        ):
+            raise UsageError(f"methods is a list such as ['GET'], not {self.methods!r}.")
         if not self.pattern.startswith("/") or not self.path.startswith(("/", "{path}")):
             raise UsageError(f"Pattern and path of an Interception begin with /: {self.pattern!r}.")
         if asked - names:
@@ -151,6 +163,8 @@ class Interceptor:
     ) -> None:
         if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix):
             raise UsageError(f"A prefix is a path such as /sis, not {prefix!r}.")
+        if isinstance(providers, str):
+            raise UsageError(f"providers is a list of names, such as [{providers!r}].")
         self.prefix = prefix
         by_prefix = Interception(f"{prefix}/{{provider}}/{{path}}", "{provider}", "/{path}")
         self._rules = (*rules, by_prefix)
@@ -172,14 +186,18 @@ class Interceptor:
         assert found is not None
         if len(path) > PATH_BYTES:
             raise UsageError(f"A path has at most {PATH_BYTES} bytes.")
-        if not _NAME.fullmatch(found.provider) or (
-            self._providers is not None and found.provider not in self._providers
-        ):
-            raise UnknownProvider(
-                f"No provider {found.provider[:63]!r} is served here.", provider=found.provider[:63]
-            )
+        self.check_served(found.provider)
         usable_path(found.path)
         return found
+
+    def check_served(self, provider: str) -> None:
+        """Raise `UnknownProvider` for a provider that is not served here."""
+        if not _NAME.fullmatch(provider) or (
+            self._providers is not None and provider not in self._providers
+        ):
+            raise UnknownProvider(
+                f"No provider {provider[:63]!r} is served here.", provider=provider[:63]
+            )
 
     def _first(self, path: str, method: str) -> Intercepted | None:
         matches = (rule.match(path, method) for rule in self._rules)

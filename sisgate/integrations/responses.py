@@ -6,9 +6,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sisgate import errors
@@ -40,10 +42,13 @@ PathHere = Callable[[str], str]
 """Returns the path in this app of a path at the provider."""
 
 
-def of_answer(answer: Answer, endpoints: Iterable[str], path_here: PathHere) -> Response:
+def of_answer(
+    answer: Answer, endpoints: Iterable[str], path_here: PathHere, asked: str | None = None
+) -> Response:
     """Return the provider's answer as if the app had given it.
 
     `endpoints` are the provider's base URLs: links and locations that lead there lead here instead.
+    `asked` is the path at the provider, where it is known: relative ones begin there.
     An answer that was cut when it was stored raises `AnswerInvalid`.
     """
     if answer.truncated:
@@ -53,7 +58,8 @@ def of_answer(answer: Answer, endpoints: Iterable[str], path_here: PathHere) -> 
             is_final=True,
             job=answer.job_id,
         )
-    headers = {JOB_HEADER: answer.job_id} | _passed_on(answer.headers, list(endpoints), path_here)
+    here = partial(_here, endpoints=list(endpoints), path_here=path_here, asked=asked)
+    headers = {JOB_HEADER: answer.job_id} | _passed_on(answer.headers, here)
     if answer.origin == "stored":
         headers["Age"] = str(math.floor(answer.age_seconds or 0.0))
         headers["Cache-Status"] = f"{CACHE}; hit{'; detail=stale' if answer.is_stale else ''}"
@@ -62,9 +68,7 @@ def of_answer(answer: Answer, endpoints: Iterable[str], path_here: PathHere) -> 
     return Response(answer.body, answer.status, headers)
 
 
-def _passed_on(
-    headers: Mapping[str, str], endpoints: list[str], path_here: PathHere
-) -> dict[str, str]:
+def _passed_on(headers: Mapping[str, str], here_of: Callable[[str], str | None]) -> dict[str, str]:
     connection = named_in_connection(
         value for name, value in headers.items() if name.lower() == "connection"
     )
@@ -74,13 +78,11 @@ def _passed_on(
         if lower in connection or not is_passed_on(lower) or not _is_sendable(value):
             continue
         if lower == "location":
-            here = _here(value, endpoints, path_here)
+            here = here_of(value)
             if here is not None:
                 kept[lower] = here
         elif lower == "link":
-            kept[lower] = _LINK.sub(
-                lambda link: f"<{_here(link[1], endpoints, path_here) or link[1]}>", value
-            )
+            kept[lower] = _LINK.sub(lambda link: f"<{here_of(link[1]) or link[1]}>", value)
         else:
             kept[lower] = value
     return kept
@@ -90,13 +92,17 @@ def _is_sendable(value: str) -> bool:
     return value.isprintable() and all(ord(c) < 256 for c in value)
 
 
-def _here(url: str, endpoints: list[str], path_here: PathHere) -> str | None:
+def _here(
+    url: str, endpoints: list[str], path_here: PathHere, asked: str | None = None
+) -> str | None:
     """Return where a URL of the provider leads in this app; None if it leads elsewhere.
 
     >>> _here("https://sis.test/base/a?b=1", ["https://sis.test/base"], "/sis/lincoln{}".format)
     '/sis/lincoln/a?b=1'
     >>> _here("/base/a", ["https://sis.test/base"], "/sis/lincoln{}".format)
     '/sis/lincoln/a'
+    >>> _here("7?a=b", ["https://sis.test/base"], "/sis/lincoln{}".format, "/orgs/5")
+    '/sis/lincoln/orgs/7?a=b'
     """
     try:
         parts = urlsplit(url)
@@ -107,9 +113,12 @@ def _here(url: str, endpoints: list[str], path_here: PathHere) -> str | None:
             (parts.scheme, parts.netloc) == (endpoint.scheme, endpoint.netloc)
         )
         base = endpoint.path.rstrip("/")
-        if is_same and parts.path.startswith(f"{base}/"):
+        path = parts.path
+        if asked is not None and not parts.netloc and not parts.scheme:
+            path = urljoin(f"{base}{asked}", path)
+        if is_same and path.startswith(f"{base}/"):
             query = f"?{parts.query}" if parts.query else ""
-            return f"{path_here(parts.path.removeprefix(base))}{query}"
+            return f"{path_here(path.removeprefix(base))}{query}"
     return None
 
 
@@ -146,6 +155,20 @@ def of_error(error: SisgateError, instance: str) -> Response:
         problem = {name: problem[name] for name in shown if name in problem}
         problem["detail"] = f"{title_of(type(error))}. The log of the app says more."
     return of_problem(problem, headers_of(error))
+
+
+def of_refusal(refusal: HTTPException, instance: str) -> Response:
+    """Return what the app's own decision raised."""
+    problem = {
+        "type": "about:blank", "title": "The app refuses this request",
+        "status": refusal.status_code, "detail": refusal.detail, "instance": instance,
+    }  # fmt: skip
+    return of_problem(problem, refusal.headers or {})
+
+
+def not_allowed(instance: str) -> Response:
+    """Return 405: the place of a job can only be read, and a DELETE there cancels nothing."""
+    return of_refusal(HTTPException(405, headers={"Allow": "GET, HEAD"}), instance)
 
 
 def of_problem(problem: Mapping[str, Any], headers: Mapping[str, str]) -> Response:

@@ -144,7 +144,7 @@ class InlineWakeups(Wakeups):
     @contextmanager
     def watch(self, job_id: str, wake: Wake) -> Iterator[None]:
         """Within the block, work in another thread until the job has ended, then call `wake`."""
-        is_over = threading.Event()
+        is_over, fleet = threading.Event(), self._fleet()
 
         def follow() -> None:
             while not is_over.is_set():
@@ -152,7 +152,7 @@ class InlineWakeups(Wakeups):
                 if status and status[0].is_final:
                     wake()
                     return
-                if not self._fleet().work():
+                if not (fleet.is_working and fleet.work()):
                     is_over.wait(0.005)
 
         thread = threading.Thread(target=follow, daemon=True)

@@ -18,8 +18,9 @@ from workers.calls.ending import Ending, LateWriter, SealedResponse
 # fmt: off
 RESPONSE_HEADERS = frozenset(
     [
-        "cache-control", "content-disposition", "content-language", "content-type", "etag",
-        "last-modified", "link", "location", "retry-after", "x-total-count",
+        "accept-ranges", "allow", "cache-control", "content-disposition", "content-language",
+        "content-range", "content-type", "etag", "expires", "last-modified", "link", "location",
+        "retry-after", "vary", "x-total-count",
     ]
 )
 # fmt: on

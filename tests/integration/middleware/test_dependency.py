@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 import requests
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 from starlette.types import Message
 
@@ -45,6 +45,27 @@ def test_the_gateway_is_there_with_the_middleware_or_the_lifespan(gateway: Gatew
     for app in (one, app_with(gateway_lifespan(gateway))):
         assert names_of(app) == ["default", "lincoln"]
     assert gateway.jobs.list() == []
+
+
+def test_a_websocket_has_it_too(gateway: Gateway) -> None:
+    """A route that streams what changed is no request."""
+    app, sent = app_with(gateway_lifespan(gateway)), list[Message]()
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket, gateway: Annotated[Gateway, Depends(gateway_of)]) -> None:
+        await socket.accept()
+        await socket.send_json(gateway.providers.names())
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    app.add_middleware(SISGateMiddleware, gateway=gateway)
+    scope = {"type": "websocket", "path": "/live", "headers": [], "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+    assert [each.get("text") for each in sent] == [None, '["lincoln"]']
 
 
 def test_without_one_it_is_made_from_the_settings(

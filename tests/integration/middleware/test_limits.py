@@ -5,10 +5,11 @@ from collections.abc import Awaitable
 
 import pytest
 import requests
-from fastapi import Request
+from fastapi import HTTPException, Request
 
 from sisgate import Gateway
 from sisgate.integrations.fastapi import CallOptions
+from testbed.sis import Sis
 from tests.integration.middleware.conftest import MakeApp
 
 WAITING = CallOptions(timeout=0, longest_timeout=10)
@@ -66,6 +67,30 @@ def test_the_app_says_who_may(serve: MakeApp, gateway: Gateway, http: requests.S
         job = gateway.jobs.list()[0].id
         assert http.get(f"{url}/sis/-/jobs/{job}").status_code == 403
         assert http.get(f"{url}/sis/-/jobs/{job}", headers=known).status_code != 403
+        tried = http.delete(f"{url}/sis/-/jobs/{job}", headers=known)
+        assert (tried.status_code, tried.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.usefixtures("caller")
+def test_who_decides_may_read_the_body_and_say_what_is_answered(
+    serve: MakeApp, sis: Sis, http: requests.Session
+) -> None:
+    """A signature over the body is checked, and the provider still gets all of it."""
+
+    async def is_signed(request: Request) -> bool:
+        if "signature" not in request.headers:
+            raise HTTPException(401, "Log in.", {"WWW-Authenticate": "Bearer"})
+        return request.headers["signature"] == str(len(await request.body()))
+
+    url = serve(authorize=is_signed, max_body_bytes=1000, options=CallOptions(timeout=60))
+    signed = http.post(f"{url}/sis/lincoln/x", data=b"abc", headers={"Signature": "3"})
+    assert (signed.status_code, [each.body for each in sis.asked]) == (200, [b"abc"])
+    stranger = http.post(f"{url}/sis/lincoln/x", data=b"abc")
+    assert (stranger.status_code, stranger.json()["detail"]) == (401, "Log in.")
+    assert stranger.headers["www-authenticate"] == "Bearer"
+    large = http.post(f"{url}/sis/lincoln/x", data=b"a" * 1001, headers={"Signature": "1001"})
+    assert large.status_code == 413
+    assert len(sis.asked) == 1
 
 
 def test_headers_count_only_where_they_are_accepted(

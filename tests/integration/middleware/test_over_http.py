@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Annotated, Any
 
 import pytest
@@ -12,6 +14,7 @@ import requests
 from fastapi import Depends, FastAPI
 
 from sisgate import Gateway
+from sisgate.client import HttpGateway
 from sisgate.clock import SystemClock, poll_until
 from sisgate.errors import SisgateError
 from sisgate.integrations.fastapi import (
@@ -24,7 +27,7 @@ from sisgate.settings import Settings
 from testbed.asgi_server import AsgiServer
 from testbed.caller import Caller
 from testbed.heartbeats import be_heard
-from testbed.http_server import json_reply
+from testbed.http_server import Asked, Reply, json_reply
 from testbed.sis import Sis
 from testbed.web_service import WebService
 
@@ -144,6 +147,30 @@ def test_a_caller_who_waits_longer_than_the_service_lets_it_gets_a_problem(
         with AsgiServer(app_of(options=options)) as app:
             late = requests.get(f"{app.url}/sis/lincoln/orgs", timeout=60)
     assert (late.status_code, late.json()["code"]) == (504, "job_expired")
+
+
+@pytest.mark.usefixtures("caller")
+def test_a_refusal_that_takes_longer_than_the_service_lets_anyone_wait_is_an_answer(
+    gateway: Gateway, installation: Settings, sis: Sis
+) -> None:
+    """As with the gateway itself, whose callers get any answer of the provider."""
+    goes_on = threading.Event()
+
+    def late(_: Asked) -> Reply:
+        goes_on.wait(60)
+        return json_reply({}, 404)
+
+    sis.reply = late
+    web = installation.web.model_copy(update={"longest_wait_seconds": 1})
+    patient = installation.model_copy(update={"web": web})
+    with WebService(Gateway(patient, database=gateway.context.database)) as service:
+        remote = HttpGateway(service.url)
+        with remote, ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(remote.request, "lincoln", "GET", "/orgs", timeout=60)
+            with suppress(TimeoutError):
+                asked.result(2)
+            goes_on.set()
+            assert asked.result(60).status == 404
 
 
 @pytest.mark.usefixtures("_portal")

@@ -71,11 +71,14 @@ def test_headers_of_the_providers_connection_stay_there(
     sis.reply = lambda _: json_reply(
         [1], 201, Set_Cookie="a=b", Connection="x-debug", X_Debug="1", Server="SIS/1",
         WWW_Authenticate="Basic", Location=f"{sis.url}/base/orgs/7?a=b", Keep_Alive="timeout=9",
+        Vary="Accept", Content_Range="items 0-1/2",
         Link=f'<{sis.url}/base/orgs?offset=2>; rel="next", <https://elsewhere.test/x>; rel="help"',
     )  # fmt: skip
     answer = http.post(f"{serve(options=PATIENT)}/sis/lincoln/orgs", json={})
     assert answer.status_code == 201
     assert answer.headers["location"] == "/sis/lincoln/orgs/7?a=b"
+    # Without them a cache would give the answer to others, and a part would look like the whole.
+    assert (answer.headers["vary"], answer.headers["content-range"]) == ("Accept", "items 0-1/2")
     assert answer.headers["link"] == (
         '</sis/lincoln/orgs?offset=2>; rel="next", <https://elsewhere.test/x>; rel="help"'
     )
@@ -84,6 +87,9 @@ def test_headers_of_the_providers_connection_stay_there(
     assert answer.headers["server"] == "uvicorn"
     assert answer.headers["content-length"] == "3"
     assert answer.headers["x-sis-job"]
+    sis.reply = lambda _: json_reply([1], 201, Location="8?a=b")
+    moved = http.get(f"{serve(options=PATIENT)}/sis/lincoln/orgs/7")
+    assert moved.headers["location"] == "/sis/lincoln/orgs/8?a=b"
 
 
 @pytest.mark.usefixtures("caller")

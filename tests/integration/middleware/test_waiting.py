@@ -180,6 +180,11 @@ def test_only_answers_of_the_app_itself_are_given_out(
         answer = http.get(f"{url}/sis/-/jobs/{job_id}")
         assert answer.status_code == 404
         assert answer.json()["code"] == "unknown_job"
+        assert "sisgate jobs" not in answer.text
+    own = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    assert http.get(f"{url}/sis/-/jobs/{own.id}").status_code == 202
+    only_others = serve(providers=["skyward"])
+    assert http.get(f"{only_others}/sis/-/jobs/{own.id}").json()["code"] == "unknown_provider"
     other.close()
 
 

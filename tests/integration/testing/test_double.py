@@ -170,6 +170,13 @@ def test_the_middleware_runs_over_it() -> None:
             got = requests.get(f"{server.url}/sis/skyward/x", timeout=60)
             assert (got.status_code, got.json(), got.headers["etag"]) == (200, {"a": 1}, '"7"')
             assert requests.get(f"{server.url}/name", timeout=60).json() == {"a": 1}
+            hurried = {"Prefer": "wait=0.2"}
+            with double.stopped_workers():
+                late = requests.get(f"{server.url}/sis/skyward/x", headers=hurried, timeout=60)
+            assert (late.status_code, len(double.sent)) == (202, 2)
+            double.work()
+            place = f"{server.url}{late.headers['location']}"
+            assert requests.get(place, timeout=60).json() == {"a": 1}
 
 
 APP_TEST = """

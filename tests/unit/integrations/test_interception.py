@@ -101,12 +101,23 @@ def test_rules_come_before_the_prefix() -> None:
     [
         ("students", "lincoln", "/x"), ("/students/{id}", "lincoln", "x"),
         ("/students/{id}", "lincoln", "/x/{name}"), ("/{path}/x", "lincoln", "/{path}"),
+        ("/students/{id", "lincoln", "/x"), ("/{id}/{id}", "lincoln", "/{id}"),
+        ("/students", "lincoln", "/x?y=1"), ("/students", "{ID}", "/x"),
     ],
 )  # fmt: skip
 def test_a_rule_that_cannot_work_ends_the_start(pattern: str, provider: str, path: str) -> None:
     """Rather than to fail for each request."""
     with pytest.raises(UsageError):
         Interception(pattern, provider, path)
+
+
+@pytest.mark.parametrize("methods", ["GET", ["get"]])
+def test_methods_that_would_match_nothing_end_the_start(methods: Any) -> None:
+    """So do names of providers that are one text."""
+    with pytest.raises(UsageError):
+        Interception("/students", "lincoln", "/x", methods=methods)
+    with pytest.raises(UsageError):
+        interceptor(providers="lincoln")
 
 
 def test_a_job_has_a_uuid() -> None:

@@ -113,6 +113,14 @@ def test_a_failure_names_rule_and_place_and_no_value(
     assert "4711" not in failed.value.message
 
 
+@pytest.mark.parametrize("response", [{"jmespath": "a"}, {"canonical": "students"}])
+def test_a_response_without_a_body_is_not_shaped(response: dict[str, Any]) -> None:
+    """A DELETE with 204 was carried out: an error would say that it was not."""
+    provider = config(rule(response=response | {"headers": {"x-shape": "names"}}))
+    done = apply_to_response(provider, first(provider), 204, {"etag": '"1"'}, b"")
+    assert (done.body, done.headers) == (b"", {"etag": '"1"', "x-shape": "names"})
+
+
 def test_a_body_that_is_not_json_cannot_be_shaped() -> None:
     """It is said where."""
     provider = config(rule(response={"jmespath": "a"}))
