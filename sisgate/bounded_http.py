@@ -8,8 +8,6 @@ frozen. So a caller that may send only until a certain time checks it once conne
 before the request is written (`checked_before_write`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import heapq
 import itertools

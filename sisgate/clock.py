@@ -1,7 +1,5 @@
 """The only module that reads the machine's clocks; other code is passed a `Clock`."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -59,8 +59,6 @@ student data: of a provider's own message only words of errors are kept
 (`sisgate.domain.error_messages`), and its response bodies are never quoted.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 MESSAGE_LIMIT = 300

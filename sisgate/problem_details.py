@@ -3,8 +3,6 @@
 The web service and the middleware answer from this table alike.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -4,8 +4,6 @@ A message may hold anything, including personal data. So only its size, the reas
 (`sisgate.domain.message_shape`) are shown.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

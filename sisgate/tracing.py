@@ -4,8 +4,6 @@ A job keeps the `traceparent` under which it was accepted; workers continue that
 are on there. OpenTelemetry is not imported here: a process that uses it has done so itself.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Sending a request, within its deadline and size cap whatever the other side does."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import re

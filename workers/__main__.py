@@ -4,8 +4,6 @@ For `sisgate up` and `sisgate celery`, which may run next to another package nam
 Nothing of sisgate is imported before Celery has patched the interpreter for `-P gevent`.
 """
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The only module that builds at import: the `celery` command requires it."""
 
-from __future__ import annotations
-
 import sys
 
 from sisgate.broker import celery_app

@@ -1,7 +1,5 @@
 """Routing a call: choose an endpoint, pass its breaker, and learn from the outcome."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress

@@ -1,7 +1,5 @@
 """The log of a worker, beat or Flower, which `sisgate.logs.lines` writes instead of Celery."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

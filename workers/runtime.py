@@ -1,7 +1,5 @@
 """What a worker process works with. Connections are opened after the fork, on first use."""
 
-from __future__ import annotations
-
 import os
 import threading
 from contextlib import AbstractContextManager, nullcontext

@@ -6,8 +6,6 @@ of its semantic conventions where there are some. A span holds ids and no studen
 name a person.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit

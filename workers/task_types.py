@@ -5,8 +5,6 @@ sender, on the worker's. With hosts 2 s apart, every message of a task that runs
 dropped; after beat's clock was set back, nothing was sent until it had caught up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any

@@ -1,7 +1,5 @@
 """The fleet's tasks. Each takes ids and calls the module that does the work."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial

@@ -4,8 +4,6 @@ The refusal is the same for an unknown, a revoked and an expired token, so that 
 it which tokens exist. The audit log has the exact reason.
 """
 
-from __future__ import annotations
-
 import threading
 from datetime import timedelta
 from hashlib import sha256

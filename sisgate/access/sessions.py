@@ -1,7 +1,5 @@
 """Sessions: what a browser holds in place of a token. One ends with its token, within a second."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from dataclasses import dataclass

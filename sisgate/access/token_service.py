@@ -1,7 +1,5 @@
 """Creating, listing, revoking and replacing tokens. Each change is audited."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

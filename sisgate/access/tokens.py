@@ -5,8 +5,6 @@ giving it away, and the checksum catches a mistyped token without a query. The f
 GitHub's tokens (read 2026-11-24 in GitHub's note on its token formats of 2021).
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

@@ -1,7 +1,5 @@
 """Taking messages off provider queues, each with a permit, atomically in Redis."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -5,8 +5,6 @@ after the calls that hold them, and each granted call holds its slot for its lat
 It ignores what cannot be known: 429s, outages, work that arrives later.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence

@@ -16,8 +16,6 @@ the ledger no sooner than that after the first `unknown`, because by then each p
 epoch that will be used is the claim of a call in the ledger.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta

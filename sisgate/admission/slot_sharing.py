@@ -1,7 +1,5 @@
 """Which slots of a worker a provider may take. Pure: counts in, counts out."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The values that go into the limiter and come out of it. No I/O."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

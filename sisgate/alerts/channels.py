@@ -3,8 +3,6 @@
 The URL of a channel holds its secret. It is read where it is used, and never shown or logged.
 """
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

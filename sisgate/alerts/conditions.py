@@ -1,7 +1,5 @@
 """Which rules hold at a moment, and for what: from the facts of the verdict. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace

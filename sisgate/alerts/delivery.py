@@ -5,8 +5,6 @@ fails waits, for longer each time, and those behind it with it; it is given up o
 is removed. It arrives twice only if its process ends, or loses the ledger, after sending it.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

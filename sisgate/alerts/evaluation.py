@@ -1,7 +1,5 @@
 """One evaluation: from the alerts of the ledger and what holds now to alerts and messages. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

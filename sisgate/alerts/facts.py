@@ -1,7 +1,5 @@
 """What the rules of alerts are judged by."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -4,8 +4,6 @@ With thousands of providers it takes seconds, which neither the fleet's other du
 may wait for. Nothing is told twice when two processes judge at once: the first to write wins.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager

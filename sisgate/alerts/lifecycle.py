@@ -1,7 +1,5 @@
 """What becomes of one alert from one evaluation to the next, and when channels are told. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """The words of messages to channels. They hold no student data and no text of a provider. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

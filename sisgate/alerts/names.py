@@ -1,7 +1,5 @@
 """How the apps that an alert names are named for a caller, who may see only one. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What one rule finds, in the facts of one provider or of the fleet. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime

@@ -4,8 +4,6 @@ The last archived seal stays in the database without its events, and an event re
 head; so verification begins there and knows why. The file is a log of its own.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from dataclasses import dataclass

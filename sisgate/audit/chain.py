@@ -3,8 +3,6 @@
 A pure decision over streams, which come from the database or from an exported file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """The effective configuration as fingerprints: the log shows when and where it changed."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Events and seals as the bytes that are authenticated, the same when written and when read."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

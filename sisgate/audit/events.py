@@ -5,8 +5,6 @@ outcome in the one that ends the claim. So an intent without an outcome means a 
 outcome `lost` follows when its lease is over.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -6,8 +6,6 @@ key and the file needs nothing else. `{"seal": …}`, `{"event": …}`, `{"unsea
 `{"head": …}`, `{"signed": …}`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """What a verification of the log found: how much was verified, and each thing that is wrong."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -4,8 +4,6 @@ Each worker that seals reports whether its host could keep the head, because the
 host and seldom where somebody looks.
 """
 
-from __future__ import annotations
-
 import heapq
 import json
 import os

@@ -1,7 +1,5 @@
 """Writing the audit log; `sisgate.ledger.audit_log` reads it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -4,8 +4,6 @@ Any number of sealers may run at once: a seal's number is its primary key, so of
 the same head one comes too late and leaves no trace.
 """
 
-from __future__ import annotations
-
 import hashlib
 from datetime import datetime, timedelta
 

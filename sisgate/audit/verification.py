@@ -6,8 +6,6 @@ the audit key can an event be made for it. Rows older than a log whose beginning
 left out.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime

@@ -6,8 +6,6 @@ visible, unless somebody has removed it. A commit that failed, or whose outcome 
 writer: the next event begins a new one at 1.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import threading

@@ -6,8 +6,6 @@ excluded exception counts as a success, and `call` holds a lock while the functi
 in Redis each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Each operation is one Lua script and one round trip; the clock is the `TIME` of Redis.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence

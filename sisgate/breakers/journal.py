@@ -5,8 +5,6 @@ loses no transition. A copier stores the id of the last entry in the same transa
 then each is copied once, however often it is read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ Protocol 2 of Celery 5 in the envelope of kombu's Redis transport: what `send_ta
 a fraction of its price. `tests/contract/broker` compares the two.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The `sisgate` command, also as `python -m sisgate.cli`."""
 
-from __future__ import annotations
-
 import sys
 
 from sisgate.start_up import extra_of, missing_extra

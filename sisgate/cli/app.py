@@ -1,7 +1,5 @@
 """Turns functions into commands with examples, and accepts global options in any position."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from pathlib import Path

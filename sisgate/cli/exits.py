@@ -1,7 +1,5 @@
 """Exit codes, and the errors that they report."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 from sisgate.errors import (

@@ -1,7 +1,5 @@
 """The filter of jobs on the command line, as in the console: `state:failed provider:x since:2h`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The `sisgate` command: all its groups, and its exit codes."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any

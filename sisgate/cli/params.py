@@ -4,8 +4,6 @@ A time is relative (90s, 30m, 2h, 1d, PT15M) or ISO 8601, in this machine's zone
 one.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Output: results go to stdout (with `--json`, only JSON), messages to stderr."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

@@ -5,8 +5,6 @@ move below their row as names and values, whichever takes fewer lines. No value 
 broken, so that an id can be copied from any screen.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

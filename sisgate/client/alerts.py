@@ -1,7 +1,5 @@
 """Alerts over HTTP: what fires, who looks after it, silences and channels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

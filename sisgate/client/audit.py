@@ -1,7 +1,5 @@
 """The audit log over HTTP: reading, verifying and exporting it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields

@@ -1,7 +1,5 @@
 """The fleet's configuration over HTTP: checking, comparing and applying it, its versions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Asking the HTTP service: one pool of connections, deadlines, and repeats that do no harm."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """Patterns of errors over HTTP: what fails how often, and what is fixed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """What an answer that is none of the service's, or none at all, means to the caller."""
 
-from __future__ import annotations
-
 import socket
 
 import requests

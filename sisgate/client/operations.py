@@ -1,7 +1,5 @@
 """Operating the fleet over HTTP: tokens, schedules, quarantine, diagnosis, processes."""
 
-from __future__ import annotations
-
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """What operators see of jobs and of the fleet, from documents of the service."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Names and ids as segments of paths. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from urllib.parse import quote
 

@@ -1,7 +1,5 @@
 """Personal data over HTTP: erasing a person, keeping one out of syncs, retention."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta

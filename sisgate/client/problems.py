@@ -1,7 +1,5 @@
 """Problem documents (RFC 9457) of the service as the errors that they were. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any

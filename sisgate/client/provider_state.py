@@ -1,7 +1,5 @@
 """The state of providers, from documents of the service. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Answers that no service of this version gives, as one error in place of many."""
 
-from __future__ import annotations
-
 import inspect
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Service levels over HTTP, as the service shows them: latencies as quantiles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Trying the rules that change requests and responses, over HTTP."""
 
-from __future__ import annotations
-
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 

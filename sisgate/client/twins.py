@@ -1,7 +1,5 @@
 """Methods over HTTP that are twins of the gateway's: the signature is written once, there."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import wraps

@@ -1,7 +1,5 @@
 """Documents of the service as the values that the gateway returns. Pure."""
 
-from __future__ import annotations
-
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass

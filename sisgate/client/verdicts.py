@@ -1,7 +1,5 @@
 """Verdicts of the service. Pure."""
 
-from __future__ import annotations
-
 from sisgate.client.values import Json, moment
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Verdict
 

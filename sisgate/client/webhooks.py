@@ -1,7 +1,5 @@
 """Webhooks of apps over HTTP."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """What differs between two configurations, by table and setting. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -4,8 +4,6 @@ What only one process needs (databases, keys, folders) is left out, and so is wh
 its providers (proxy, CA file from its environment). A document holds no secret.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

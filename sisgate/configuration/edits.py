@@ -1,7 +1,5 @@
 """Changes of a document that concern one provider. Pure: each returns another document."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any

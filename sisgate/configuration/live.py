@@ -5,8 +5,6 @@ twice a second. The ledger decides: it is asked when Redis knows another number 
 and now and then in any case, since whoever applied a version may have died before publishing it.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from typing import Any

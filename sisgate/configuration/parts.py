@@ -1,7 +1,5 @@
 """Digests of the parts of a process's configuration: what differs between two processes. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 
 from sisgate.configuration.fleet_configuration import FleetConfiguration

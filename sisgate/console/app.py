@@ -1,7 +1,5 @@
 """The ASGI application of the console."""
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode

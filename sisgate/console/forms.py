@@ -1,7 +1,5 @@
 """Reading forms and queries: bounded, and with errors that name the field."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta

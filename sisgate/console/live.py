@@ -7,8 +7,6 @@ Events: `begun` with the version of the static files, which a restart may have c
 with the reason why the page is not renewed for now, `current` once it is; `ended` to reload it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

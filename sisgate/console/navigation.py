@@ -1,7 +1,5 @@
 """Where one can go: the entries of the menu, with their keys."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sisgate.console.rooms import Visit

@@ -1,7 +1,5 @@
 """Student data on pages: records that are opened for a visitor with payload sight."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any

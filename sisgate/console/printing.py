@@ -1,7 +1,5 @@
 """What a browser may do with a page, also with one that is printed and has its own style sheet."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from hashlib import sha256
 

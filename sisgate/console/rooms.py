@@ -1,7 +1,5 @@
 """What a page is: its path, the right that it needs, and the function that reads what it shows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

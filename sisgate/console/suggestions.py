@@ -1,7 +1,5 @@
 """What could stand next in the filter of jobs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 
 from sisgate.console.rooms import Visit

@@ -1,7 +1,5 @@
 """The templates, and how they write times, numbers and states."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ The cookie is out of reach of scripts and of other sites, and means nothing once
 revoked. Forms carry a mark that is made from the session, which another site cannot know.
 """
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """Keys as processes hold them: their secrets are sealed when stored and opened when used."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass

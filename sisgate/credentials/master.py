@@ -1,7 +1,5 @@
 """Master keys: from the environment, from a command (a hook for a KMS or Vault) and from a file."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 import subprocess

@@ -4,8 +4,6 @@ A step is carried out in one transaction that holds the slot, after the decision
 under the lock. So a step can be repeated after a crash anywhere, and two beats do it once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """The key source for the sandbox and its rotate API; a model for a provider that has one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

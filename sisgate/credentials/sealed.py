@@ -4,8 +4,6 @@ What a `request` job asks of a provider is sealed because path, query and body m
 Only the method stays readable, because whether a request may be repeated depends on it.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

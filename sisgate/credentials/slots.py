@@ -1,7 +1,5 @@
 """The slots of keys as the ledger has them, and the requests that try a key."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields

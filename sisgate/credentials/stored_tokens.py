@@ -1,7 +1,5 @@
 """The sealed access tokens in Redis, for code that drops them and opens none."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

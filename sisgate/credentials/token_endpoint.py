@@ -5,8 +5,6 @@ is a token; `expires_in` may be a text, or missing. Only what is said of the cli
 against the key; a wrong address, scope or method is a mistake in the configuration.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """The cache of access tokens: one per key for the fleet, fetched by one worker at a time."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from dataclasses import dataclass

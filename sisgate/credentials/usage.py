@@ -4,8 +4,6 @@ If every call updated a row per key, all workers of a provider would wait for th
 one interval's counts are lost when Redis is emptied, and no decision depends on them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Sealing of secrets: each with a fresh data key, wrapped by a master key, bound to its place."""
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from collections.abc import Sequence

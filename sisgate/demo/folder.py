@@ -1,7 +1,5 @@
 """The folder of a demo: what it is a demo of, and the configuration that leads to its sandbox."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping

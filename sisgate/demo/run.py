@@ -1,7 +1,5 @@
 """One run of the demo: the sandbox and the whole stack, and every roster synced in full."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The states of alerts, of their messages, and of error patterns."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """Certificates of servers, and from when on their end is worth telling."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The words that callers choose from: values of parameters, and of the options of commands."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 BreakerSetting = Literal["open", "close", "half-open", "auto"]

@@ -5,8 +5,6 @@ vocabulary are kept, wherever it would be stored or shown. For error patterns si
 messages lose quotations, numbers and ids, so that errors that are alike read alike.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 

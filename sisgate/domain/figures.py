@@ -1,7 +1,5 @@
 """Figures as people are shown them, in every face: counts, shares, lengths of time. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import floor
 from typing import Any

@@ -1,7 +1,5 @@
 """Which headers may be passed on between an app and a provider. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 

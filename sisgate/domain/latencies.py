@@ -4,8 +4,6 @@ The buckets are those of DDSketch (Masson, Rim and Lee, VLDB 2019) with sixteen 
 power of two, in milliseconds, is a bound. A quantile is off by at most `RELATIVE_ERROR`.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable
 from functools import cache

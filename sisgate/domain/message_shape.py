@@ -1,7 +1,5 @@
 """The outline of a message that may hold anything, without its values. Pure."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

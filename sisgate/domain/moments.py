@@ -1,7 +1,5 @@
 """Times as people are shown them and write them."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """How a provider is reached, and what is wrong with a TLS connection that fails."""
 
-from __future__ import annotations
-
 import ipaddress
 import ssl
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 What nothing recorded explains is `unknown`: a guess would blame somebody.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

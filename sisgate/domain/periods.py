@@ -1,7 +1,5 @@
 """The periods that calls are summed up by, and which of them cover a span of time. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """What a caller prefers: `Prefer: wait=10, respond-async` (RFC 7240)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

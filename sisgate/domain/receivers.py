@@ -8,8 +8,6 @@ A name is judged by all addresses that it resolves to, at each attempt, and the 
 an address that was judged.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """When something recurring is due. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 from bisect import bisect_right
 from dataclasses import dataclass

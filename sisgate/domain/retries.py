@@ -5,8 +5,6 @@ The wait is exponential with full jitter ("Exponential Backoff And Jitter", AWS 
 `min_retry_concurrency`, `config.cluster.v3.CircuitBreakers` of Envoy 1.39).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import Enum
 from math import floor

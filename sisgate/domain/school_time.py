@@ -1,7 +1,5 @@
 """When school is open: days of the week, hours, and days on which it is closed. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,7 +1,5 @@
 """A plain secret in memory, in a type that does not show it."""
 
-from __future__ import annotations
-
 import hmac
 import traceback
 from typing import NoReturn, Protocol, Self

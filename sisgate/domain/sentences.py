@@ -1,7 +1,5 @@
 """Messages as sentences. Pure."""
 
-from __future__ import annotations
-
 
 def capitalised(message: str, provider: str | None = None) -> str:
     """Return a message as a sentence begins. A provider's and a worker's name keep their case.

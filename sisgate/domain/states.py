@@ -1,7 +1,5 @@
 """The states of jobs and calls, and which of them are final."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """Records and changes as apps read them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -3,8 +3,6 @@
 A target has `method`, `path`, `query` and `json`, and where it is given a `body` and `headers`.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from typing import Any

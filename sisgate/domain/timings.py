@@ -1,7 +1,5 @@
 """What else takes time besides calls, and is told by metrics."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 JOB_ACCEPTED = "gateway:job:accept"

@@ -1,7 +1,5 @@
 """What callers pass in: one of a set of words, a time with its zone, a provider's path. Pure."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """The types of events that webhooks tell of, and which rows of the ledger they come from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from enum import StrEnum
 

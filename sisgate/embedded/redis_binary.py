@@ -1,7 +1,5 @@
 """Which server program the embedded Redis runs, and which versions have a known vulnerability."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re

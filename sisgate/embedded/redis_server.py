@@ -1,7 +1,5 @@
 """A private Redis in the data folder, for one machine without a Redis of its own."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import re

@@ -1,7 +1,5 @@
 """Accepting work: first a row in the ledger, then a message to the broker."""
 
-from __future__ import annotations
-
 import re
 import threading
 import uuid

@@ -1,7 +1,5 @@
 """The evaluation of alerts by the fleet: judge the rules, write what changes, tell of it."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet

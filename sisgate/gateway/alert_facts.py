@@ -1,7 +1,5 @@
 """Collects what the rules of alerts are judged by."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet

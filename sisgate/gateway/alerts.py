@@ -1,7 +1,5 @@
 """Alerts: their states, silences and channels, for people."""
 
-from __future__ import annotations
-
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Opening the stored responses to `request` jobs, and their targets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from sisgate.access.policy import Action

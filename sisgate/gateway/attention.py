@@ -3,8 +3,6 @@
 It counts all that `sisgate doctor` warns about without asking a provider anything.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The audit log: reading, verifying, exporting and archiving it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Follows the audit log, for `sisgate audit tail --follow`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Whether a provider takes calls now, for apps that do not wait."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast, get_args

@@ -1,7 +1,5 @@
 """The circuit breakers of a provider: their state, and pinning them by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

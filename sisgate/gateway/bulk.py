@@ -1,7 +1,5 @@
 """Bulk enqueuing: one transaction and one round trip to Redis, all or nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime

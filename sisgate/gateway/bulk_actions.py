@@ -1,7 +1,5 @@
 """Retrying or cancelling all jobs that match: first a review, then the action."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

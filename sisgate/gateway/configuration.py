@@ -1,7 +1,5 @@
 """The configuration of the fleet: its versions, and changing it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Changing the limits of a provider and pausing it while the fleet runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """What all parts of the gateway share: the context and the caller."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sisgate import __version__

@@ -1,7 +1,5 @@
 """The fleet at a glance: what needs attention, and how the work goes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,7 +1,5 @@
 """When the datasets of a large fleet were read, which a process finds out once and then follows."""
 
-from __future__ import annotations
-
 import threading
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Synced datasets: their records, and the feeds of their changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime

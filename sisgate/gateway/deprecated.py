@@ -1,7 +1,5 @@
 """Deprecated names of the gateway. The next version removes them."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from operator import attrgetter

@@ -5,8 +5,6 @@ keyed marks of its identifiers. From these, `sisgate.privacy.disclosures` finds 
 a person's data was included.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Patterns of errors: what fails how often, since when, and what is taken to be fixed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Waiting for jobs in an event loop, without a thread each."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

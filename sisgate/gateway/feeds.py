@@ -1,7 +1,5 @@
 """Feeds of changes as people look at them, without records: what is new, and who reads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

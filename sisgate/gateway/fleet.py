@@ -1,7 +1,5 @@
 """The state of the fleet: live processes and metrics."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from sisgate.access.policy import Action

@@ -1,7 +1,5 @@
 """Forecasts when jobs begin and end, from quota and backlog."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """What a held sync would delete, record by record."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

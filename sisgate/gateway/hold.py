@@ -1,7 +1,5 @@
 """Why a provider takes no calls. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal

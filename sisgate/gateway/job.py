@@ -1,7 +1,5 @@
 """Reading the status of jobs, and who may see it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any

@@ -1,7 +1,5 @@
 """Cancelling, retrying and resolving jobs."""
 
-from __future__ import annotations
-
 import uuid
 from datetime import datetime
 from typing import Any, get_args

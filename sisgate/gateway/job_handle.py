@@ -1,7 +1,5 @@
 """A handle on a job, for apps. Pure: what it asks is a part of the gateway that made it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol

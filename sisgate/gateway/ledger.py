@@ -1,7 +1,5 @@
 """The version of the ledger's tables, and upgrading them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sisgate.access.policy import Action

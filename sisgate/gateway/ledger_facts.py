@@ -1,7 +1,5 @@
 """Reads what the ledger knows of the providers of a verdict, for all of them at once."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

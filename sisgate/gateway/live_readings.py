@@ -1,7 +1,5 @@
 """What the metrics read of Redis: limiters, breakers, routing and queues, in a few round trips."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from sisgate.admission.state import LimiterState

@@ -1,7 +1,5 @@
 """Whether the fleet is alive, for screens and the errors of expired jobs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Syncs of several providers at once: which, and what became of each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The master keys: what each has sealed, moving everything to the newest, removing an old one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

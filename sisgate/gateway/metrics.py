@@ -4,8 +4,6 @@ Nothing is counted in a process: what a killed worker had done is in the ledger,
 processes tell of the same.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Datasets that were not read when their schedules say, for alerts."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Master and audit keys that the ledger needs and this process lacks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Reads what waits for a person or an app, while calls go on."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress

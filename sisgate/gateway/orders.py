@@ -1,7 +1,5 @@
 """What apps can enqueue: a sync, or one request to a provider."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The state of providers: configuration, quota, backlog, obstacles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

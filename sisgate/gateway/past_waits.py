@@ -1,7 +1,5 @@
 """The waits of a job's calls, and whose fault each was, from what the ledger has recorded."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus

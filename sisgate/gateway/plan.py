@@ -1,7 +1,5 @@
 """When a job begins and ends, and what waits before it. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime

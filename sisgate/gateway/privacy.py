@@ -1,7 +1,5 @@
 """Personal data: erasing a person, keeping one out of syncs, retention."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from sisgate.access.policy import Action

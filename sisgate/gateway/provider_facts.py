@@ -1,7 +1,5 @@
 """Reads the facts of one provider of a verdict, and turns rows of the ledger into facts."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress

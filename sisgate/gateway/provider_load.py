@@ -1,7 +1,5 @@
 """The load of some providers: quota, backlog and when it is worked off, keys, service level."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """Providers by the thousand: a page of them, and the shape of one's window."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

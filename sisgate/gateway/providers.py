@@ -1,7 +1,5 @@
 """The configured providers: their state and run-time changes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Deleting what a removed provider left; its jobs, keys and audit events stay."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from sisgate.access.policy import Action

@@ -1,7 +1,5 @@
 """Messages that no worker could handle: showing, requeuing and dropping them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Whether a process can accept jobs, and whether somebody does the work: for load balancers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Looking at single records: which there are, what became of one, and what is in them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What a verdict advises, for a caller who may not do all of it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import replace

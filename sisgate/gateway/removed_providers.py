@@ -1,7 +1,5 @@
 """What is said about a provider that was removed from the configuration."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 from sisgate.errors import DatabaseUnavailable, ProviderRemoved

@@ -1,7 +1,5 @@
 """What a request asks of its provider, checked: method, path, query, headers and body."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from json import dumps
 from typing import Any, get_args

@@ -1,7 +1,5 @@
 """Schedules: syncs that beat enqueues, once for each occurrence and provider."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -4,8 +4,6 @@ Shared is what a caller may see anyway: the jobs of its own app, and those of ot
 sees all jobs. One priority never waits for the call of another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Service levels: how providers have served, and what is left of their error budgets."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

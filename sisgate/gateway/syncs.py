@@ -1,7 +1,5 @@
 """One sync of a dataset for an app: accepting it, or returning the last one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, get_args
 

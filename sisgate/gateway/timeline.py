@@ -1,7 +1,5 @@
 """What happened to a job, in order: its states, calls and tries, and who made it wait."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One entry of a job's timeline."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal

@@ -1,7 +1,5 @@
 """Trying the rules that change requests and responses, without a call."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Calls by provider and app, and their results."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

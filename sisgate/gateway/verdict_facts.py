@@ -1,7 +1,5 @@
 """Collects the facts that a verdict is judged by, from the ledger and Redis."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What a live job waits for, in words. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What a live job waits for."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from sisgate.domain.figures import duration

@@ -1,7 +1,5 @@
 """What the gateway tells of webhooks: themselves, their events, and how these were delivered."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Why something stands as it does: the verdict on a provider, a dataset, a job or the fleet."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta

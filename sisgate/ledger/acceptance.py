@@ -1,7 +1,5 @@
 """Accepting jobs: a new row, or the earlier job that was asked for with the same id or key."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence

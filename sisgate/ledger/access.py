@@ -1,7 +1,5 @@
 """Access tokens, sessions, and the list of erased persons whom later syncs leave out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Alerts in the ledger: their states, silences, and the messages that are to be sent."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any

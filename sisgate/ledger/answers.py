@@ -1,7 +1,5 @@
 """A stored response with what decides who may see it, in one statement."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Attempts of calls in the ledger: which were sent, and what a provider may have seen of them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update

@@ -1,7 +1,5 @@
 """What a person should look at: jobs by what they need, and syncs that are still held."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

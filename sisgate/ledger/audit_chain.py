@@ -3,8 +3,6 @@
 Rows are read without the types of the schema, so that a garbled one can be read, too.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import datetime

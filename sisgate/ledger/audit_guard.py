@@ -4,8 +4,6 @@ They stop mistakes and what can write but not change tables. Who may drop them i
 verification. Retention takes them off for the time of one transaction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 TABLES = ("audit_events", "audit_seals")

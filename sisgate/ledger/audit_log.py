@@ -1,7 +1,5 @@
 """The events of the audit log in the ledger: appending, searching, and rows that have none."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

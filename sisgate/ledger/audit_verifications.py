@@ -1,7 +1,5 @@
 """What the newest verification of the audit log found, so that everybody learns of it."""
 
-from __future__ import annotations
-
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 

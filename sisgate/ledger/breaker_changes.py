@@ -1,7 +1,5 @@
 """When the breakers of endpoints changed, in the ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 

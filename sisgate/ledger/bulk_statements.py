@@ -3,8 +3,6 @@
 SQLite, which runs in this process, steps one prepared statement over the rows instead.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence

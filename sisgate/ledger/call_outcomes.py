@@ -4,8 +4,6 @@ An event is written with what it is about or not at all, and sealed once; so who
 sees the end of each attempt exactly once, whatever was killed meanwhile.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime

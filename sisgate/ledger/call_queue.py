@@ -1,7 +1,5 @@
 """Calls before they are made: planned, queued within a window, or withdrawn."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -5,8 +5,6 @@ planned anew. SQLite has no statements within statements, and needs none: it run
 Each step commits with the audit event that tells of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Calls in the ledger: claiming them under a lease, their attempts, and ending them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """The versions of the fleet's configuration."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields

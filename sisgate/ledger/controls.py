@@ -1,7 +1,5 @@
 """What a person has set for a provider at run time, kept where a wiped Redis cannot lose it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

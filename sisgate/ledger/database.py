@@ -1,7 +1,5 @@
 """The connection to the ledger: short transactions, clear errors."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress

@@ -1,7 +1,5 @@
 """Datasets: their locks, the numbers of their changes, and those that a provider doesn't offer."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -5,8 +5,6 @@ A record is gone by absence (a complete full read has not seen it) or by the pro
 is known, so that one guard sees them all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

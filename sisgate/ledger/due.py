@@ -1,7 +1,5 @@
 """What is to be done now, for whoever does it without the queues of Redis."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Engines: how a connection to SQLite or PostgreSQL is opened, and begins a transaction."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Patterns of errors in the ledger: counting them, finding them, and marking them as fixed."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

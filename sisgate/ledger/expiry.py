@@ -3,8 +3,6 @@
 A deletion may be stopped between batches and begun again; two at once do each row once.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

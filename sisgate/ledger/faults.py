@@ -1,7 +1,5 @@
 """Which database errors mean that the ledger cannot be used, and their remedies. Pure."""
 
-from __future__ import annotations
-
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,

@@ -1,7 +1,5 @@
 """Feeds of changes as people look at them: the newest changes, and how far apps have read."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 

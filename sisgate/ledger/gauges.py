@@ -1,7 +1,5 @@
 """What the metrics read of the ledger: how much there is, and how old it is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

@@ -5,8 +5,6 @@ the others queue, and the next of them writes for all: nobody waits for more tha
 alone a write costs what it did.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The calls of a job: how many there are, what they wait for, what failed them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Jobs by a filter: a page of them, how many there are, and the ids of all."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime

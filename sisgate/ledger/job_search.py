@@ -1,7 +1,5 @@
 """Which jobs there are: by id, by owner and place, of a schedule, given up, or to be planned."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Accepted jobs in the ledger: looking up, cancelling, ending, trying again."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType

@@ -3,8 +3,6 @@
 Their secrets are sealed and opened in `sisgate.credentials`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args

@@ -5,8 +5,6 @@ of these records, adds one or takes one away raises the revision, so a known pag
 looked after: it holds or it does not. All of this but `find` happens while the dataset is locked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Listings in the ledger: which lists a sync reads and what their pages said."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -6,8 +6,6 @@ page, which is quadratic in a first load. So the keys of a page are a relation o
 the planner cannot look into and which leads to the primary key.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Where a person may be in the ledger: searches of records, jobs and whole tables, and erasing."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence

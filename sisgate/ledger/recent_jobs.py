@@ -3,8 +3,6 @@
 Each function reads a bounded number of rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

@@ -3,8 +3,6 @@
 Each function reads a bounded number of rows, or only live ones and those of a few minutes.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

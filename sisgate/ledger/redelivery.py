@@ -4,8 +4,6 @@ Each function notes the new publish in the ledger and returns addresses (id, pro
 the caller publishes them after its commit. A copy too many is harmless: one claim wins.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any

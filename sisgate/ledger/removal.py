@@ -1,7 +1,5 @@
 """What removed providers leave behind: their waiting jobs, and their data."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime

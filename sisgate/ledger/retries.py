@@ -5,8 +5,6 @@ only here, one provider at a time in the whole fleet, so the budget holds for al
 What finds no room waits in the ledger, due, and spends no try.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime, timedelta
 

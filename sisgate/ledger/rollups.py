@@ -3,8 +3,6 @@
 All periods that a call belongs to are written with it, so each can be read by itself, at any time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple

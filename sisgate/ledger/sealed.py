@@ -3,8 +3,6 @@
 A sealed text begins with a byte for its format and the id of its master key.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

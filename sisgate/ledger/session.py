@@ -4,8 +4,6 @@ What every call passes needs a connection and no objects (`sisgate.ledger.prepar
 close SQLAlchemy's session takes longer than its statements.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Connection, Engine

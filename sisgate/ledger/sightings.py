@@ -10,8 +10,6 @@ another page are moved to its sighting; a page's own large group stays.
 while the dataset is locked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What SQLAlchemy leaves to be said at each place: upserts of both databases, counts of rows."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 from sqlalchemy import (

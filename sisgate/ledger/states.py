@@ -5,8 +5,6 @@ uses such an index only where the text of its condition is part of the query. Wi
 PostgreSQL takes each of them for nearly empty, so a condition fits one of them at most.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Any
 

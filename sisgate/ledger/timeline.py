@@ -1,7 +1,5 @@
 """The calls of a job with their tries, for its timeline, and what happened around them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple

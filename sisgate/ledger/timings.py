@@ -1,7 +1,5 @@
 """How long things took since the first time: sketches in the ledger, which only grow."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator, Mapping
 

@@ -3,8 +3,6 @@
 An hour is counted once, when it can no longer change.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 

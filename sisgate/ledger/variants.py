@@ -5,8 +5,6 @@ an id is remembered from one sync to the next: else each sync would store the fi
 the second, and a list that stays the same would make changes for ever.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any

@@ -4,8 +4,6 @@ A claim locks the row of its webhook for a moment. So no two workers take the sa
 number that is under way at a time is exact, and an ordered stream has one at most.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

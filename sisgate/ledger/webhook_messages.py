@@ -1,7 +1,5 @@
 """The messages of webhooks: numbering, reading, sending again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

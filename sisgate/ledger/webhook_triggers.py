@@ -6,8 +6,6 @@ transaction itself, so that no process can be late to know of a new one. It writ
 webhook has an interest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 _ENDS = "NEW.ended_at IS NOT NULL"

@@ -1,7 +1,5 @@
 """Webhooks in the ledger, what they want to hear of, and the outbox that tells it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any

@@ -6,8 +6,6 @@ lock is free again after a millisecond or two: with 14 writers the slowest in a 
 process tries, again and again after a short sleep, and the others of the process queue behind it.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the processes of the fleet disagree about: clocks, versions, configuration. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sisgate.configuration.parts import ACCESS

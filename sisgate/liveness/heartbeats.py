@@ -4,8 +4,6 @@ They are kept in Redis, which every job needs, and dated by its `TIME`, because 
 differ. A process that is frozen, or whose loop hangs, sends none.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace

@@ -1,7 +1,5 @@
 """What blocks jobs, by the heartbeats of the fleet: one judgement for all screens. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from statistics import median

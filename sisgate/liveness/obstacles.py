@@ -1,7 +1,5 @@
 """What an obstacle of jobs is, and its words on all screens. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

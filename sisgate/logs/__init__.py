@@ -4,8 +4,6 @@ Where structlog is configured, it gets them: by our processes, or by an app that
 they go to the standard library's logging, so an app finds them where it finds those of others.
 """
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How the log of a process is written: a line an event, of ours and of libraries alike."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

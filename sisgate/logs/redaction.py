@@ -1,7 +1,5 @@
 """What no line of a log may hold: secrets, queries of URLs, texts without end. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -4,8 +4,6 @@ Labels come from configuration and enums, never from jobs or people. Counters ar
 ledger keeps, so they never fall, whatever was killed or emptied.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The certificates that end soon, as the connections of workers see them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Small plots as SVG, for pages without scripts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape

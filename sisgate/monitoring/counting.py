@@ -4,8 +4,6 @@ The progress and what was counted are one transaction, and the progress moves fr
 later one. So each call is counted exactly once, however many count and whenever they are killed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How often a pattern of errors comes: trend and spikes. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal

@@ -4,8 +4,6 @@ Written by hand: prometheus_client takes five times as long, and a fleet of thou
 has tens of thousands of samples. Tests read the text back by its parser.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from sisgate.domain.latencies import LatencySketch

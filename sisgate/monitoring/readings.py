@@ -1,7 +1,5 @@
 """The values of metrics at one moment."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

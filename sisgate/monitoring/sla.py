@@ -1,7 +1,5 @@
 """Service levels of one provider over a span of time, from what was counted. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

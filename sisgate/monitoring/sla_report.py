@@ -1,7 +1,5 @@
 """The monthly report for the vendor of a SIS: a page of HTML to read or print, without scripts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

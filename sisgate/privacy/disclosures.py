@@ -10,8 +10,6 @@ whether an identifier was in the answer. Two identifiers share a mark once in fo
 answer with a thousand of them, that is one false hit in four million.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import b64decode, b64encode

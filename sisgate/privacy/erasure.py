@@ -4,8 +4,6 @@ What identifies the person (numbers, addresses, names) is in their record. So th
 and a second run after a crash finds everything that the first one would have found.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

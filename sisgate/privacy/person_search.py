@@ -1,7 +1,5 @@
 """Where a person is in the ledger: their records, what refers to them, and what is left of them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """What a person leaves beside their records: in requests, answers, errors and page boundaries."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping

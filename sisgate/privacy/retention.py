@@ -1,7 +1,5 @@
 """How long each table keeps its rows: deleting what has expired, or counting it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field

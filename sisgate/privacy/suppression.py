@@ -1,7 +1,5 @@
 """The list that keeps erased persons out of later syncs: keyed digests, and no names."""
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from dataclasses import dataclass, replace

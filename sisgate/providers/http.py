@@ -6,8 +6,6 @@ as deep as the stack can be parsed here and not be written there. One such value
 district its sync, so what can be read otherwise is.
 """
 
-from __future__ import annotations
-
 import codecs
 import json
 import math

@@ -1,7 +1,5 @@
 """The kinds of SIS. A new kind is a dialect and one line in `DIALECTS`."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from sisgate.providers.dialect import Dialect

@@ -6,8 +6,6 @@ specification promises and servers do not always keep: `X-Total-Count` and `Link
 `users` or under `students`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime

@@ -6,8 +6,6 @@ because servers mix them. Fields and `metadata` that the specification does not 
 null is left out. A value that cannot be read is left out and noted; it costs no record.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reading the values of a OneRoster server's rows: whatever form they come in, one goes out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reading a page: its rows, each by itself, and its `Link` header (RFC 8288)."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -9,8 +9,6 @@ Sizes of pages: a server's greatest size is also its default, so none is asked f
 `/ws/v1/metadata` need not be read. PowerSchool cannot filter by time here, so `since` is ignored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any

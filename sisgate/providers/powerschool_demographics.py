@@ -5,8 +5,6 @@ Race codes are the district's own. What is mapped are the federal categories tha
 reporting, if it is one of the usual letters. What is not known is left out and never `false`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

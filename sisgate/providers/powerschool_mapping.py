@@ -11,8 +11,6 @@ with the role teacher; PowerSchool tells it in the section, so it is in the clas
 `metadata.primaryTeacher`, for which no further call is spent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -11,8 +11,6 @@ queries to people signed in to PowerSchool's own pages, and sisgate comes in by 
 The queries give the same ids as `/ws/v1` does (DCIDs) and the school years that are not over yet.
 """
 
-from __future__ import annotations
-
 import zipfile
 from dataclasses import dataclass
 from io import BytesIO

@@ -6,8 +6,6 @@ value as text and leaves nulls out. The readers here make no difference between 
 why both ways give the same records.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

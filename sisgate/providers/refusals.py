@@ -8,8 +8,6 @@ Known forms: OneRoster's `imsx_…` fields (in a body or in `statusInfoSet`), OA
 text of a proxy in front. An unknown form still gives a message, and reading one never raises.
 """
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Callable, Iterator

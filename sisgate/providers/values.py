@@ -6,8 +6,6 @@ from another endpoint, or from a server that moved, would look changed. Ours is 
 roster, so it is the same everywhere.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime

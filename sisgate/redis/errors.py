@@ -4,8 +4,6 @@ A client of `sisgate.redis.client` raises nothing else. kombu has its own client
 reach us as redis-py's `RedisError`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Which of many things Redis has at all, so that a fleet of thousands costs what is at work."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TypeVar

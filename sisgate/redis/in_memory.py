@@ -1,7 +1,5 @@
 """A Redis in the memory of this process, for tests of apps: extra `sisgate[testing]`."""
 
-from __future__ import annotations
-
 import fakeredis
 import redis
 

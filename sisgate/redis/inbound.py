@@ -1,7 +1,5 @@
 """Counting the requests of callers for the whole fleet, by the library `limits`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from limits import RateLimitItem, WindowStats

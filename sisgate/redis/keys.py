@@ -4,8 +4,6 @@ All begin with `PREFIX`, whose number changes when the meaning of a key does. Br
 provider's name keep the keys of one script in one cluster slot.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 PREFIX = "sisgate:1:"

@@ -1,7 +1,5 @@
 """Leases: what one process of the fleet may do at a time, until its time is over."""
 
-from __future__ import annotations
-
 from sisgate.redis.client import RedisClient
 from sisgate.redis.scripts import run_script
 

@@ -1,7 +1,5 @@
 """Celery's queues as its transport stores them in Redis: one list per priority step."""
 
-from __future__ import annotations
-
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 from functools import cache

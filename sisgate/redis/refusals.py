@@ -1,7 +1,5 @@
 """The requests of callers that were refused lately, by their limits. Needs no extra."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from datetime import datetime

@@ -5,8 +5,6 @@ A script is named after its package: `breakers/ask` is `sisgate/breakers/lua/ask
 script.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Which of a provider's endpoints serve a path, and which one a name refers to. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType

@@ -4,8 +4,6 @@ Stored in Redis, with one Lua script per operation, by the `TIME` of Redis. A ru
 until it or its lease ends, so a worker that dies leaves nothing behind.
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Sequence

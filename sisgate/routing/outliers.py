@@ -1,7 +1,5 @@
 """Which endpoints fail more than the others and get no calls for a while. Pure."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

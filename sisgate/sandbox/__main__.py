@@ -1,7 +1,5 @@
 """`python -m sisgate.sandbox`: serve simulated districts until told to stop."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

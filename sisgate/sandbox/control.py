@@ -1,7 +1,5 @@
 """The control plane of a district: state, statistics, knobs, churn and reset under `/sandbox`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import orjson

@@ -1,7 +1,5 @@
 """One running district: its data, its knobs, its quota, its tokens and what it has seen."""
 
-from __future__ import annotations
-
 import time
 from array import array
 from collections import Counter, deque

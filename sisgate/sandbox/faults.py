@@ -1,7 +1,5 @@
 """Bad answers on purpose: resets, cuts, drips and answers that never come."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import socket

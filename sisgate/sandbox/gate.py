@@ -1,7 +1,5 @@
 """The way of a call through a district's port: counted, judged, delayed, failed or served."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

@@ -1,7 +1,5 @@
 """Running the sandbox as its own process, and talking to its control plane."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

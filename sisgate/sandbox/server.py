@@ -1,7 +1,5 @@
 """The process: one listener per district, all in one event loop, until a signal comes."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import gc

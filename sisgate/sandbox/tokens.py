@@ -1,7 +1,5 @@
 """The client credentials a district accepts and the tokens it has issued."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

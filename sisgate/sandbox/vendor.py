@@ -1,7 +1,5 @@
 """What a vendor's server gives to the sandbox, and how every vendor's server answers."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any

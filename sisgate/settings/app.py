@@ -1,7 +1,5 @@
 """The configuration of a calling app, `[apps.NAME]`: its share, and the bounds of what it asks."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The base class of every part of the configuration, and shared types."""
 
-from __future__ import annotations
-
 import contextlib
 from datetime import timedelta
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Files named in the configuration: texts as editors save them, key files, PEM files."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import codecs

@@ -1,7 +1,5 @@
 """Reading the configuration: one TOML file and a few environment variables."""
 
-from __future__ import annotations
-
 import os
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """What a process reads from its configuration file and environment. Never secrets of providers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """Objectives of service levels, and the calendars by which data must be fresh."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import date, time, timedelta
 from typing import Annotated, Any

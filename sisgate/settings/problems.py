@@ -1,7 +1,5 @@
 """What is wrong with the configuration, in plain language and with its place in the file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The URLs of a provider: its endpoints, its API's path in them, and its proxy."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Choosing several providers at once, by pool, kind or name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Protocol

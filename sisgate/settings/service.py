@@ -1,7 +1,5 @@
 """Where the HTTP service is, for apps that have neither database nor Redis."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The tables of the configuration, `[providers.NAME]` and others, validated one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Rules that change requests to a provider and its responses: `[[providers.NAME.transforms]]`."""
 
-from __future__ import annotations
-
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 

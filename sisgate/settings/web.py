@@ -1,7 +1,5 @@
 """The configuration of the HTTP service, `[web]`."""
 
-from __future__ import annotations
-
 from ipaddress import ip_network
 from typing import Annotated
 

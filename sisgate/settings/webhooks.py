@@ -1,7 +1,5 @@
 """The configuration of webhooks, `[webhooks]`."""
 
-from __future__ import annotations
-
 import ipaddress
 from datetime import timedelta
 from pathlib import Path

@@ -6,8 +6,6 @@ applied where that would end waiting work or remove every provider, which a pers
 What programs read only at their start, such as `access`, is not applied: that is said.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress

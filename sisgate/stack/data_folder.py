@@ -1,7 +1,5 @@
 """The data folder of a running stack: its lock, status file and free space."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import json

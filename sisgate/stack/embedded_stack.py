@@ -1,7 +1,5 @@
 """The whole stack on one machine: starting, supervising and stopping it."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The login of Flower: a file with USER:PASSWORD, made with a random password if there is none."""
 
-from __future__ import annotations
-
 import os
 import secrets
 from pathlib import Path

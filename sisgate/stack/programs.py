@@ -1,7 +1,5 @@
 """The programs of the embedded stack: their command lines, environment and logs."""
 
-from __future__ import annotations
-
 import re
 import signal
 import sys

@@ -3,8 +3,6 @@
 It runs in the main thread of its process, because the kernel ties the children to that thread.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import selectors

@@ -5,8 +5,6 @@ The kernel sends SIGNAL to the program when the process PARENT has ended, howeve
 so that its id and its output are the program's. Imports nothing of the project: it starts at once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

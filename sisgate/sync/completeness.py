@@ -1,7 +1,5 @@
 """Was a listing read completely? Pure: the facts of its pages in, a verdict out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise

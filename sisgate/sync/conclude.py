@@ -1,7 +1,5 @@
 """The end of a sync: was everything read, what is gone, and is that plausible?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

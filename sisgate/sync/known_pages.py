@@ -4,8 +4,6 @@ A page is what a dialect makes of a response's status, body and some headers. So
 same digest, read in the same place by the same code, is the same page, and need not be read.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace

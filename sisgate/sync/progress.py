@@ -4,8 +4,6 @@ All of this runs inside the transaction that also ends the call, so a page's eff
 atomic. Of unusable rows only numbers and field names are stored and reported, never a value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The start of a sync: full or incremental, which listings, which first calls."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise

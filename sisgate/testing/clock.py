@@ -1,7 +1,5 @@
 """Time that a test moves."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 READING_SECONDS = 1e-6

@@ -1,7 +1,5 @@
 """The installation of a double: a folder with a ledger, and what its worker works with."""
 
-from __future__ import annotations
-
 import atexit
 import shutil
 import tempfile

@@ -4,8 +4,6 @@ In an installed wheel it is not on the path (docs/decisions/0011), and its packa
 Celery app when it is imported, which a test has no use for.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

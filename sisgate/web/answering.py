@@ -1,7 +1,5 @@
 """One call to a provider for a caller who waits for its answer, without a thread."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """The ASGI application."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 

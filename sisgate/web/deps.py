@@ -1,7 +1,5 @@
 """What routes depend on: the caller's gateway, headers that mean something, those who wait."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -4,8 +4,6 @@ Statuses and types are those of `sisgate.problem_details`. What HTTP itself know
 does not, such as a body that is too large, is a `usage` problem with a status of its own.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """Two faces at one address: the API below its paths, and the console everywhere else."""
 
-from __future__ import annotations
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 API = ("/v1", "/health", "/metrics")

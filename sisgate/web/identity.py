@@ -4,8 +4,6 @@ Pure ASGI. Every path of the API needs a token where tokens are required, also t
 exist, but for the health checks, which show strangers a word only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 

@@ -1,7 +1,5 @@
 """How often a caller may ask the HTTP service, and how often logins may fail."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The OpenAPI document: what FastAPI cannot know of the middleware and the problem documents."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

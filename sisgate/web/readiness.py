@@ -1,7 +1,5 @@
 """The readiness of the service, kept for a second, so that strangers cannot wear the ledger out."""
 
-from __future__ import annotations
-
 import asyncio
 
 from starlette.concurrency import run_in_threadpool

@@ -1,7 +1,5 @@
 """One event for each request that was answered, without what it asked for. Pure ASGI."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Routes declare it for readers of the API. The gateway decides; a test compares b
 role and scope.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 Where = Literal[

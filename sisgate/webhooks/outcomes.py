@@ -1,7 +1,5 @@
 """What follows from an attempt to deliver a message. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Which webhook is told of which event: what it asks for, and what its app may see."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

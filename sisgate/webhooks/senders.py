@@ -4,8 +4,6 @@ A slow receiver must not take the slot of a call or of the planner, so messages 
 but sent beside the pool, by the worker that has the fleet's duties.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 

@@ -5,8 +5,6 @@ the backlog stays in the broker, in order of priority, and nothing is held here.
 when a publisher signals, when a task ends, when a permit becomes free, and now and then.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The call tasks of providers, made as they are configured: `sisgate.call.powerschool`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Container
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The worker's consumer: it lists provider queues, but their messages are not pushed to it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """What was delivered to this worker and has not ended: `unacked` in Redis, as kombu keeps it."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Driving the fetcher: by the worker's event loop, or by a green thread if there is none."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

@@ -5,8 +5,6 @@ when a permit may become free. So a fetch costs as much as there are queues with
 as the worker serves; those are swept occasionally.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet

@@ -1,7 +1,5 @@
 """A worker follows the configuration: its providers' tasks, and the queues that it serves."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 from typing import Any

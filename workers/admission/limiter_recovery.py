@@ -1,7 +1,5 @@
 """Recovering the limiter after Redis was wiped: from the ledger's calls and controls."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """The format of the fleet's messages; anything else in a queue is quarantined."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Permits: what one allows, how a call gets one, and what the limiter learns from its end."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass

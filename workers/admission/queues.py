@@ -6,8 +6,6 @@ pools: `-Q powerschool`, `-Q pool:north`. `-X` leaves some out, and Celery's `ad
 `cancel_consumer` change all this while the worker runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

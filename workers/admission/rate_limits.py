@@ -6,8 +6,6 @@ commands are replaced by name: `rate_limit`, which `control.rate_limit` and Flow
 `registered`, from which Flower shows the limits.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

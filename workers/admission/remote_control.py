@@ -3,8 +3,6 @@
 Flower's buttons send these, and `celery -A workers control`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from celery.worker import control

@@ -1,7 +1,5 @@
 """The answer to a request: sealing its body, and ending its job with it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy.orm import Session

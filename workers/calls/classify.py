@@ -1,7 +1,5 @@
 """What a reply means: to the endpoint's breaker, to its token, and for the call. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """What one call carries from step to step, the reply to a request, and the call's outcome."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field

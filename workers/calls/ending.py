@@ -1,7 +1,5 @@
 """One call's outcome, ready to be written: how the call ends, or waits, in a transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

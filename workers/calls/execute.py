@@ -1,7 +1,5 @@
 """One call, top to bottom: claim, route, authorise, send, learn, fail over, record."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Failover: the same call again at another endpoint, with its own permit."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from sisgate.audit import events

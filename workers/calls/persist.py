@@ -1,7 +1,5 @@
 """Recording a call's outcome: one transaction ends the call and carries all its effects."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

@@ -5,8 +5,6 @@ replaces a call that would make a poor probe, and follows a call that has failed
 that answers it has no outage, so the failure is the call's own.
 """
 
-from __future__ import annotations
-
 from sisgate.breakers.spec import State
 from sisgate.domain.network import Network
 from sisgate.domain.response_class import KeyEffect, Outcome, ResponseClass, of_status

@@ -3,8 +3,6 @@
 No process caches a decrypted key: every call reads the ledger, so a change takes effect at once.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from functools import partial
 

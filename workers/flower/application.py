@@ -3,8 +3,6 @@
 Its pages are Flower's. What would mislead or harm is answered differently: see `handlers`.
 """
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from typing import Any, ClassVar

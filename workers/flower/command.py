@@ -4,8 +4,6 @@ Options on the command line and `FLOWER_…` variables are Flower's and go befor
 the login cannot be left out.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import signal

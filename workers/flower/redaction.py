@@ -4,8 +4,6 @@ Messages of ours carry ids only. Those of other Celery apps carry what the app w
 quote what they failed on.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Planning: an accepted sync becomes call rows and the first messages. Makes no call itself."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

@@ -4,8 +4,6 @@ Nothing is stored. The reply goes to the queue named in the message's `reply_to`
 `result_backend = "rpc://"` reads; unread, it expires.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Alerts, as a duty of one worker: rules are judged once a slot, and messages are sent."""
 
-from __future__ import annotations
-
 from workers.runtime import Runtime
 
 

@@ -1,7 +1,5 @@
 """The fleet's duties for the audit log: sealing, heads, and the breakers' transitions."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Sequence
 from contextlib import suppress

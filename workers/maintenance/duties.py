@@ -6,8 +6,6 @@ takes over when the lease ends. The duties are harmless when done twice, so the 
 work. They don't depend on the worker's slots, its event loop or its broker connection.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import threading

@@ -1,7 +1,5 @@
 """Health checks: the fleet requests each endpoint's health path once per interval."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext, suppress
 
 from sisgate.audit import log as audit

@@ -1,7 +1,5 @@
 """Sending the heartbeats of workers and beat, and watching those of the others."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import secrets

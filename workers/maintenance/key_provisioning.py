@@ -1,7 +1,5 @@
 """Provisioning of keys: requesting a new one under a lease, revoking an old one."""
 
-from __future__ import annotations
-
 import uuid
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """A worker without the master key that the ledger needs does not start, and the fleet is told."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

@@ -4,8 +4,6 @@ Each function reads first and writes only where there is something to do: an idl
 write lock no more often than it proves that the ledger can be written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Ends jobs of removed providers that were accepted by a process that had not noticed yet."""
 
-from __future__ import annotations
-
 from sisgate.audit.events import PROVIDER_DRAINED, WORKER
 from sisgate.audit.log import record
 from sisgate.gateway.removed_providers import removed_error

@@ -1,7 +1,5 @@
 """The duty that counts calls into rollups."""
 
-from __future__ import annotations
-
 from sisgate.monitoring.counting import count_next
 from workers.maintenance import audit
 from workers.runtime import Runtime

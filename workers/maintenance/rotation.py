@@ -4,8 +4,6 @@ All state is in the ledger. Beat's next run continues a run that was killed anyw
 concurrent runs do each step once: the next step is determined again under the slot's lock.
 """
 
-from __future__ import annotations
-
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events

@@ -3,8 +3,6 @@
 Providers are looked at only while somebody wants to be told that one takes no calls.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal

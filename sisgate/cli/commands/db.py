@@ -1,7 +1,5 @@
 """`sisgate db`: migrates the ledger's tables, and restarts feeds after a restore."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 import typer

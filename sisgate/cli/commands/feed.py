@@ -1,7 +1,5 @@
 """`sisgate feed`: the changes of a dataset without its records, and who reads them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`sisgate env`, `celery` and `powerschool-plugin`: what connects others to this installation."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from pathlib import Path

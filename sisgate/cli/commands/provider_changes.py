@@ -1,7 +1,5 @@
 """`sisgate providers add`, `edit`, `remove` and `rename-endpoint`: one provider, without a file."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """`sisgate quarantine`: messages that no worker could handle."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`sisgate record`: one record, what became of it, and what is in it."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

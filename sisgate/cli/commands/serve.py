@@ -1,7 +1,5 @@
 """`sisgate serve`: the HTTP service until Ctrl-C."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`sisgate sla`: objectives, what is left of their error budgets, and a month's report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """`sisgate usage` and `metrics`: calls by provider and app, and the state of the fleet."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated
 

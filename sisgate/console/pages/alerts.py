@@ -1,7 +1,5 @@
 """Alerts: what fires, looking after it, and silences."""
 
-from __future__ import annotations
-
 from sisgate.console.acts import REASON, FormField, act_view
 from sisgate.console.forms import asked_by, time_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit

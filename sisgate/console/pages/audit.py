@@ -1,7 +1,5 @@
 """The audit log: searching it."""
 
-from __future__ import annotations
-
 from sisgate.console.forms import since_of
 from sisgate.console.rooms import Room, View, Visit
 from sisgate.gateway import Action, AuditFilter

@@ -1,7 +1,5 @@
 """The configuration's versions: what changed, by whom, and rolling back."""
 
-from __future__ import annotations
-
 import json
 
 from sisgate.console.acts import REASON, FormField, act_view

@@ -1,7 +1,5 @@
 """What an operator does to a provider: pause, limits, breakers, keys, a sync now."""
 
-from __future__ import annotations
-
 from urllib.parse import quote
 
 from sisgate.console.acts import REASON, FormField, act_view

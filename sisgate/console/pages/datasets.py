@@ -1,7 +1,5 @@
 """Datasets: how fresh they are, and a sync now. No record is shown here."""
 
-from __future__ import annotations
-
 from urllib.parse import quote
 
 from sisgate.console.acts import REASON, FormField, act_view

@@ -1,7 +1,5 @@
 """Error patterns: what fails how often, and what is taken to be fixed."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from sisgate.console.acts import REASON, FormField, act_view

@@ -1,7 +1,5 @@
 """Syncs that are held, what they would change, and their approval."""
 
-from __future__ import annotations
-
 from sisgate.console.acts import REASON, FormField, act_view
 from sisgate.console.payloads import opened_records
 from sisgate.console.rooms import Done, Room, View, Visit

@@ -1,7 +1,5 @@
 """Jobs: the filter bar, one job as a timeline, and actions on one or on all that match."""
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from typing import Any

@@ -1,7 +1,5 @@
 """The overview: what needs attention first, then how the work goes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

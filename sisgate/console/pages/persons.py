@@ -1,7 +1,5 @@
 """Persons: who was given a person's data, when, and why."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sisgate.console.forms import asked_by, since_of

@@ -1,7 +1,5 @@
 """The processes of the fleet: workers and beat, by their heartbeats."""
 
-from __future__ import annotations
-
 from sisgate.console.rooms import Room, View, Visit
 from sisgate.gateway import Action
 

@@ -1,7 +1,5 @@
 """Providers: all of them, and one."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Messages that no worker could handle."""
 
-from __future__ import annotations
-
 from sisgate.console.acts import REASON, act_view
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
 from sisgate.errors import NotFound

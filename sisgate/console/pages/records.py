@@ -5,8 +5,6 @@ or from an id on answer a form, as no address may have an id or a purpose. Those
 are not kept up to date: each look is a disclosure.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from sisgate.console.forms import number_of

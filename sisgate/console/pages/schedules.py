@@ -1,7 +1,5 @@
 """Schedules: when what is synced, how it went, and a run now."""
 
-from __future__ import annotations
-
 from sisgate.console.acts import REASON, act_view
 from sisgate.console.rooms import Done, Room, View, Visit
 from sisgate.domain.figures import counted

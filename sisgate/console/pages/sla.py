@@ -1,7 +1,5 @@
 """Service levels: objectives, what is left of their error budgets, and the monthly report."""
 
-from __future__ import annotations
-
 from sisgate.console.forms import number_of
 from sisgate.console.rooms import Printable, Room, View, Visit
 from sisgate.gateway import Action

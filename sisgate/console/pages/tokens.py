@@ -1,7 +1,5 @@
 """Tokens of apps and people: who has which, making and revoking them."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from sisgate.console.acts import REASON, FormField, act_view

@@ -1,7 +1,5 @@
 """Webhooks: whether apps are told, pausing or resuming one, and sending events again."""
 
-from __future__ import annotations
-
 from sisgate.console.acts import REASON, FormField, act_view
 from sisgate.console.forms import number_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit

@@ -1,7 +1,5 @@
 """Checks of the fleet: live processes, quarantine, webhooks, heads of the audit log."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 

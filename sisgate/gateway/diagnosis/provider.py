@@ -1,7 +1,5 @@
 """Checks of one provider: its keys, its endpoints, and whether it takes calls."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 

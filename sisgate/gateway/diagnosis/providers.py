@@ -1,7 +1,5 @@
 """Checks of all providers: several at once, for a bounded time, the most suspicious ones first."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress

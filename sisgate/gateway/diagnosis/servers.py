@@ -1,7 +1,5 @@
 """Checks of this machine, the ledger, Redis and the master key."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import stat

@@ -1,7 +1,5 @@
 """The tables of access tokens, of sessions, and of erased persons."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The tables of alerts, their messages and silences, and of error patterns."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -4,8 +4,6 @@ An event is bound to its writer and number by a message authentication code (MAC
 the events that came since the seal before it into one chain. See `docs/explanation/audit.md`.
 """
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from typing import Any

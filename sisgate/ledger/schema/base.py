@@ -1,7 +1,5 @@
 """What all tables have in common: names of constraints, and types alike on both databases."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The table of the versions of the fleet's configuration."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

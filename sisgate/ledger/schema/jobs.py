@@ -1,7 +1,5 @@
 """The tables of jobs, and of what is made of one: its listings, calls, attempts and response."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The tables of the providers' keys: the keys, their slots, and how they are used."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, false

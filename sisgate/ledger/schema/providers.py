@@ -1,7 +1,5 @@
 """The tables of providers: run-time settings and usage."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The tables of datasets: their records, what changed in them, and what a sync notes of them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

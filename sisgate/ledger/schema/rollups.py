@@ -1,7 +1,5 @@
 """The tables of what became of calls and how long things took, and of when breakers changed."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, String

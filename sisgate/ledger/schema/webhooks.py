@@ -1,7 +1,5 @@
 """The tables of webhooks: who is told what, what there is to tell, and how it was delivered."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """OneRoster's `filter` parameter: reading it, and judging rows by it."""
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Verifying OAuth 1.0a requests for real: HMAC-SHA256 or SHA1 over method, URL and parameters."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from oauthlib.oauth1 import (

@@ -1,7 +1,5 @@
 """A district's rows in OneRoster's shapes: 1.1 (`role`, `orgs`, text booleans) and 1.2."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A OneRoster server: the resources over HTTP, in the shape and at the base of its vendor."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """Changing a district's data in a repeatable way, for deltas and for lists that shift."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 

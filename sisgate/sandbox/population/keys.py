@@ -1,7 +1,5 @@
 """The rows of one table as an ordered list of keys: computed at first, stored once it changes."""
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Who belongs where, by arithmetic: schools, cohorts of 25 students, grades, repeatable draws."""
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_right
 from functools import lru_cache

@@ -5,8 +5,6 @@ Keys are integers with gaps (`StridedKeys`) that tell what a row hangs on: a stu
 `key // 16 - 1` and its slot `key % 16`. So every relation is arithmetic in both directions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

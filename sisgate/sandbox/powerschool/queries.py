@@ -33,8 +33,6 @@ org.sisgate.roster.enrollments
     ===============  =================================================================
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from sisgate.sandbox.population.keys import Table

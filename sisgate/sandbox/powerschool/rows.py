@@ -4,8 +4,6 @@ Ids are the roster's keys: integers with gaps, as dcids are. A school's REST id 
 (8, 16, …), its `school_number` another number (101, 102, …).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from sisgate.sandbox.population.roster import (

@@ -1,7 +1,5 @@
 """A PowerSchool server: its REST resources, token endpoint and PowerQueries over HTTP."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Alerts: what fires, acknowledging it, silences, channels."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The audit log: reading it, proving it whole, taking it away."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from functools import partial
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The fleet's configuration: checking, comparing and applying it, its versions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """Limits, pauses and breakers of a provider, changed while the fleet runs."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from fastapi import APIRouter

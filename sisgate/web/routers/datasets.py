@@ -1,7 +1,5 @@
 """Datasets: their records and changes, as JSON Lines."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Patterns of errors: what fails how often, and what is taken to be fixed."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """Whether the service lives, whether it is ready, and metrics."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response

@@ -1,7 +1,5 @@
 """Jobs: following, waiting for them, and acting on them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """The keys of providers: adding, rotating and revoking them. No answer has a secret."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated
 

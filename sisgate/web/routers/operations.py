@@ -1,7 +1,5 @@
 """Operating the fleet: processes, schedules, quarantine, retention, diagnosis."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from functools import partial
 from typing import Annotated

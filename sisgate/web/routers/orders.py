@@ -1,7 +1,5 @@
 """What is ordered: syncs and requests, one or many, whose jobs are accepted."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 

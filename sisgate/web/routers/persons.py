@@ -1,7 +1,5 @@
 """Persons: erasing one, lifting it, who has read their data. Each is audited."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from fastapi import APIRouter

@@ -1,7 +1,5 @@
 """Providers: their state and usage, forecasts."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Literal
 

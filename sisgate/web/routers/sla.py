@@ -1,7 +1,5 @@
 """Service levels: what was agreed on, and what is left of it."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated
 

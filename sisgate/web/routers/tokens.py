@@ -1,7 +1,5 @@
 """Access tokens: making, replacing and revoking them."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from functools import partial
 from typing import Annotated

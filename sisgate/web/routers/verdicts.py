@@ -1,7 +1,5 @@
 """How things stand, and who is at fault."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Query

@@ -1,7 +1,5 @@
 """Webhooks of apps: an app has its own, operators those of all apps."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from functools import partial
 from typing import Annotated

@@ -1,7 +1,5 @@
 """What operators and admins see and order: tokens, schedules, quarantine, retention, diagnosis."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Alerts, silences and channels."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

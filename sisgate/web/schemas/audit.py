@@ -1,7 +1,5 @@
 """The audit log: its events, and the proof that it is whole."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Versions of the configuration, and changes of it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field

@@ -1,7 +1,5 @@
 """Datasets, without their records."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The base classes of all bodies."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Any, Self
 

@@ -1,7 +1,5 @@
 """Patterns of errors."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

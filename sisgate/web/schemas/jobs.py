@@ -1,7 +1,5 @@
 """Jobs as callers get to see them."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from typing import Annotated, Literal, Self
 

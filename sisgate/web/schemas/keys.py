@@ -1,7 +1,5 @@
 """The keys of providers. No document has a secret."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, SecretStr

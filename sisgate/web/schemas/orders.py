@@ -1,7 +1,5 @@
 """Jobs as callers order them: syncs, requests, and many at once."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Base64Bytes, ConfigDict, Field

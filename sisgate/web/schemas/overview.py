@@ -1,7 +1,5 @@
 """The fleet at a glance, a job's timeline, and actions on many jobs."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

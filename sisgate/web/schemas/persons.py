@@ -1,7 +1,5 @@
 """Persons: erasing one, and who has read their data. Ids are in bodies, which no log keeps."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

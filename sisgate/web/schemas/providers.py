@@ -1,7 +1,5 @@
 """Providers: their state, and what can be changed while the fleet runs."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Service levels as JSON."""
 
-from __future__ import annotations
-
 from sisgate.web.schemas.document import Document, Moment
 
 

@@ -1,7 +1,5 @@
 """Verdicts: how something stands, and who is at fault."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

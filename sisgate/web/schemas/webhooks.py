@@ -1,7 +1,5 @@
 """Webhooks, their events and deliveries. A secret is only in the answer that creates it."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field
