@@ -280,6 +280,10 @@ class HttpJobs:
         """Cancel a live job; `InvalidState` if it has ended, `UnknownJob` if there is none."""
         return status_of(self._connection.post(f"{job_path(job_id)}/cancel", {"reason": reason}))
 
+    def withdraw(self, job_id: str, *, actor: str | None = None) -> JobStatus:
+        """End a live request whose caller waits no longer; see `Jobs.withdraw`."""
+        return status_of(self._connection.post(f"{job_path(job_id)}/withdraw", {}))
+
     def retry(self, job_id: str, *, actor: str | None = None, reason: str | None = None) -> Job:
         """Retry a job that failed, expired or was cancelled; again, it returns the same new job."""
         path = f"{job_path(job_id)}/retry"

@@ -13,9 +13,11 @@ from sisgate.domain.choices import Resolution
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.domain.validation import chosen
+from sisgate.errors import InvalidState
 from sisgate.gateway.acceptance import Acceptance
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_status import JobStatus
+from sisgate.gateway.withdrawal import withdraw
 from sisgate.ledger import jobs
 from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.schema import Job
@@ -39,6 +41,15 @@ class JobActions:
             now = core.clock.now()
             job = jobs.cancel(session, status.id, now)
             events.job_changed(session, job, "cancel", now, actor=who, reason=reason)
+        core.wakeups.announce(status.id)
+
+    def withdraw(self, status: JobStatus, actor: str | None) -> None:
+        """End a live request that nobody waits for; `InvalidState` for a sync or if it ended."""
+        who, core = self._actor(status, actor), self._core
+        if status.kind != JobKind.REQUEST:
+            raise InvalidState(f"Job {status.id} is a sync: cancel it.", job=status.id)
+        if not withdraw(core, status.id, status.provider, actor=who):
+            raise InvalidState(f"Job {status.id} has already ended.", job=status.id)
         core.wakeups.announce(status.id)
 
     def retry(

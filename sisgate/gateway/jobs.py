@@ -304,6 +304,15 @@ class Jobs:
         self._actions.cancel(self.status(job_id), actor, reason)
         return self.status(job_id)
 
+    def withdraw(self, job_id: str, *, actor: str | None = None) -> JobStatus:
+        """End a live request whose caller waits no longer, as its timeout would.
+
+        It is `expired`, with what it waited for; `unknown` if it changes something and is under
+        way. Raises `InvalidState` for a sync, and if it has ended.
+        """
+        self._actions.withdraw(self.status(job_id), actor)
+        return self.status(job_id)
+
     def retry(self, job_id: str, *, actor: str | None = None, reason: str | None = None) -> Job:
         """Retry a job that failed, expired or was cancelled, as a new job.
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
-
-from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action, Principal
 from sisgate.credentials.sealed import open_request, seal_request
@@ -30,11 +29,11 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.job_handle import Job
 from sisgate.gateway.job_status import answer_if_ended
 from sisgate.gateway.jobs import Jobs
-from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.request_target import target_of, transformed
 from sisgate.gateway.sharing import Sharing, checked_max_age
-from sisgate.ledger import call_queue, call_statements, job_calls, jobs
+from sisgate.gateway.withdrawal import withdraw
+from sisgate.ledger import call_statements
 from sisgate.ledger import schema as tables
 from sisgate.ledger.acceptance import NewJob
 from sisgate.wakeups import Waiter
@@ -218,13 +217,8 @@ class Requests:
 
     def _has_ended_within(self, job: Job, timeout: float, waiter: Waiter) -> bool:
         """Wait for a job; `waiter` is for the one that was to be accepted."""
-
         # Nothing else of the caller's own job matters yet, and its status is several queries.
-        def ended() -> bool:
-            with self._core.database.read() as session:
-                state = call_statements.state_of(session, job.id)
-            return state is None or JobState(state).is_final
-
+        ended = partial(self._has_ended, job.id)
         if job.is_new:
             return waiter.wait(ended, timeout, is_new=True)
         return self._core.wakeups.wait(job.id, ended, timeout)
@@ -270,31 +264,12 @@ class Requests:
 
     def _give_up(self, job: Job, provider: str) -> bool:
         """End a request past its timeout, unless an earlier call created it; return if it ended."""
-        why = why_waiting(self._core.context, provider)
-        with self._core.database.write() as session:
-            row = jobs.lock(session, job.id)
-            if row is not None and not JobState(row.state).is_final:
-                if not job.is_new:
-                    return False
-                now = self._core.clock.now()
-                call_queue.withdraw(session, row.id, now)
-                jobs.end_unanswered(session, row, now, _no_answer(session, row, why))
-        return True
+        if job.is_new:
+            withdraw(self._core, job.id, provider)
+            return True
+        return self._has_ended(job.id)
 
-
-def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return the error of a job after withdrawing the calls that had not begun."""
-    is_under_way = bool(job_calls.running(session, job.id))
-    fate = (
-        "The call is in flight; its response is discarded."
-        if is_under_way
-        else "The call was not made and has been withdrawn."
-    )
-    if why is not None and not is_under_way:
-        message = f"{job.provider} gave no answer in time. {why['message']} {fate}"
-        return {"code": "job_expired", "message": message, "cause": why["cause"]}
-    return {
-        "code": "job_expired",
-        "message": f"{job.provider} gave no answer in time. {fate} Use a longer timeout, or see "
-        "`sisgate providers` for what holds it up.",
-    }
+    def _has_ended(self, job_id: str) -> bool:
+        with self._core.database.read() as session:
+            state = call_statements.state_of(session, job_id)
+        return state is None or JobState(state).is_final

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from sisgate.clock import SystemClock
 from sisgate.domain.moments import local_time
+from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable, InvalidState, JobCancelled, JobExpired, UnknownJob
 from sisgate.gateway import Answer, Gateway, JobStatus, NewRequest
 from sisgate.gateway.job_status import answer_if_ended
@@ -147,17 +148,21 @@ class Asking:
             if not is_hopeless:
                 return self._job(status, asked.root_path, _seconds_until(until))
             with suppress(InvalidState):  # it has just ended
-                await self._process.run(gateway.jobs.cancel, job_id)
-                when = f" It takes calls again at {local_time(until)}." if until is not None else ""
-                raise JobExpired(
-                    f"{asked.provider} gave no answer in time, and the call was withdrawn.{when}",
-                    job=job_id,
-                    provider=asked.provider,
-                    seconds=None if until is None else round(_seconds_until(until), 3),
-                )
+                ended = await self._process.run(gateway.jobs.withdraw, job_id)
+                if ended.state is JobState.EXPIRED:
+                    raise self._expired(ended, until)
         answer = await self._process.run(answer_if_ended, gateway.jobs, job_id, options.purpose)
         assert answer is not None
         return await self._response(gateway, asked.provider, answer, asked.root_path, asked.path)
+
+    def _expired(self, status: JobStatus, until: datetime | None) -> JobExpired:
+        when = f" It takes calls again at {local_time(until)}." if until is not None else ""
+        return JobExpired(
+            f"{status.provider} gave no answer in time, and the call was withdrawn.{when}",
+            job=status.id,
+            provider=status.provider,
+            seconds=None if until is None else round(_seconds_until(until), 3),
+        )
 
     async def _outlook(
         self, gateway: AnyGateway, status: JobStatus, options: CallOptions

@@ -212,6 +212,15 @@ def cancel_job(job_id: JobId, caller: Caller, order: BecauseOrder | None = None)
     return JobDocument.of(caller.jobs.cancel(job_id, actor=ACTOR, reason=reason))
 
 
+@router.post(
+    "/jobs/{job_id}/withdraw",
+    **operation("enqueue", "job", "End a request whose caller waits no longer"),
+)
+def withdraw_job(job_id: JobId, caller: Caller) -> JobDocument:
+    """End a live request as its timeout would: `expired`, or `unknown` if it may be carried out."""
+    return JobDocument.of(caller.jobs.withdraw(job_id, actor=ACTOR))
+
+
 @router.post("/jobs/{job_id}/retry", status_code=202, **operation("enqueue", "job", "Retry a job"))
 def retry_job(
     job_id: JobId, response: Response, caller: Caller, order: BecauseOrder | None = None

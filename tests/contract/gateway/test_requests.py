@@ -44,6 +44,17 @@ def test_an_enqueued_request_is_answered_later(world: World) -> None:
     assert world.gateway.jobs.request_target(world.gateway.sync(NAME, "orgs").id) is None
 
 
+def test_a_request_that_nobody_waits_for_expires(world: World) -> None:
+    """As at its timeout; a sync is cancelled, and what has ended stays as it is."""
+    job = world.gateway.enqueue_request(NAME, "GET", "/x")
+    status = world.gateway.jobs.withdraw(job.id)
+    assert (status.state, (status.error or {})["code"]) == ("expired", "job_expired")
+    with pytest.raises(InvalidState):
+        world.gateway.jobs.withdraw(job.id)
+    with pytest.raises(InvalidState):
+        world.gateway.jobs.withdraw(world.gateway.sync(NAME, "orgs").id)
+
+
 def test_without_an_answer_in_time_the_call_is_withdrawn(world: World) -> None:
     """It expires, with the reason and the ids."""
     with pytest.raises(JobExpired) as late:
