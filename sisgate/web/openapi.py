@@ -22,6 +22,9 @@ _PROBLEM = {
     },
     "additionalProperties": True,
 }
+_TEXT = {"type": "string"}
+"""JSON Lines, events and metrics: without a schema, generated clients return nothing of them."""
+
 _ANSWER = {
     "description": "A problem document.",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -57,6 +60,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for operation in path.values():
             answers = operation["responses"]
             answers.pop("422", None)
+            for media in (m for each in answers.values() for m in each.get("content", {}).values()):
+                media.setdefault("schema", _TEXT)
             answers["default"] = _ANSWER
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

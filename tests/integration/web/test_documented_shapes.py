@@ -35,6 +35,9 @@ def test_generators_of_clients_can_read_the_document(open_service: WebService) -
         name for each in properties for name, schema in each.items() if schema.get("type") == "null"
     ]
     assert always_null == []
+    answers = [one for each in schemas_in(document) for one in each.get("responses", {}).values()]
+    media = [each for answer in answers for each in answer.get("content", {}).values()]
+    assert [each for each in media if "schema" not in each] == []
     assert document["servers"]
     assert document["info"]["license"]
 
