@@ -15,7 +15,7 @@ from sisgate.integrations.fastapi import CallOptions
 from sisgate.settings import Settings
 from testbed.caller import Caller
 from testbed.heartbeats import be_heard
-from testbed.http_server import json_reply
+from testbed.http_server import Asked, Reply, json_reply
 from testbed.sis import Sis
 from tests.integration.middleware.conftest import MakeApp
 
@@ -75,6 +75,27 @@ def test_with_nothing_kept_the_call_is_withdrawn(
     assert answer.json()["code"] == "job_expired"
     (job,) = gateway.jobs.list()
     assert job.state is JobState.EXPIRED
+
+
+def test_what_may_be_carried_out_is_not_withdrawn(
+    gateway: Gateway, installation: Settings, sis: Sis
+) -> None:
+    """A POST under way whose caller waits no longer is of unknown outcome, a GET expires."""
+    go_on = threading.Event()
+
+    def late(_: Asked) -> Reply:
+        go_on.wait(60)
+        return json_reply({})
+
+    sis.reply = late
+    with Caller(installation):
+        jobs = [
+            gateway.enqueue_request("lincoln", method, "/orgs").id for method in ("POST", "GET")
+        ]
+        assert poll_until(lambda: len(sis.asked) == 2, clock=CLOCK, timeout_seconds=60)
+        states = [gateway.jobs.withdraw(job).state for job in jobs]
+        go_on.set()
+    assert states == [JobState.UNKNOWN, JobState.EXPIRED]
 
 
 def test_a_caller_may_choose_not_to_wait(
