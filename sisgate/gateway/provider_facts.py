@@ -26,6 +26,7 @@ from sisgate.monitoring.certificates import ending_certificates
 from sisgate.redis.queues import list_lengths
 from sisgate.redis.scripts import run_scripts
 from sisgate.settings import ProviderConfig
+from sisgate.verdict.answers import gives_pages
 from sisgate.verdict.facts import (
     RECENT_SECONDS,
     AppBacklog,
@@ -38,7 +39,6 @@ from sisgate.verdict.facts import (
     TimedCall,
     Timing,
 )
-from sisgate.verdict.refusals import gives_pages
 from sisgate.verdict.slowness import may_be_slow
 from sisgate.verdict.unattended import (
     FailedSync,

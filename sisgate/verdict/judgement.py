@@ -13,19 +13,14 @@ from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.verdict import neglect
 from sisgate.verdict.congestion import congestion
 from sisgate.verdict.doubts import doubt, of_hosts, together
+from sisgate.verdict.expiries import certificates_ending, expired, keys_ending
 from sisgate.verdict.facts import DatasetFacts, FleetFacts, JobFacts, ProviderFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble, Verdict
 from sisgate.verdict.holds import holds, of_obstacle
 from sisgate.verdict.jobs import held, of_job
 from sisgate.verdict.outages import failures
 from sisgate.verdict.parts import about
-from sisgate.verdict.refusals import (
-    certificates_ending,
-    expired,
-    failing_datasets,
-    keys_ending,
-    refusals,
-)
+from sisgate.verdict.refusals import failing_datasets, refusals
 from sisgate.verdict.slowness import slowness
 from sisgate.verdict.staleness import MISSED_SECONDS, never_read, stale
 

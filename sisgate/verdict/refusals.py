@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import takewhile
 
-from sisgate.domain.figures import counted, duration
-from sisgate.domain.moments import local_time
+from sisgate.domain.figures import counted
 from sisgate.domain.sentences import inside
 from sisgate.liveness.obstacles import listed
+from sisgate.verdict.answers import unusable_answers
+from sisgate.verdict.expiries import label_of, name_of
 from sisgate.verdict.facts import (
-    KeyStanding,
-    MetError,
     ProviderFacts,
     RecentCall,
 )
 from sisgate.verdict.failed_calls import current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.parts import FEWEST, FEWEST_ALIKE, newest, since_recovery
+from sisgate.verdict.parts import FEWEST, FEWEST_ALIKE, newest
 from sisgate.verdict.unattended import (
     FailedSync,
 )
-
-NOT_JSON = re.compile(r"that is not JSON \(([a-z/+ -]+), ")
-"""How the error of an answer says what it was; see `HttpResponse.not_json`."""
 
 NEARLY_ALL = 0.8
 """From this share of 401 and 403 on, the key is at fault, and not what was asked for."""
@@ -48,7 +42,7 @@ def refusals(facts: ProviderFacts) -> Iterator[Finding]:
     if key is not None:
         yield key
     yield from _requests(facts, is_key=key is not None and key.certainty > Certainty.POSSIBLE)
-    yield from _answers(facts)
+    yield from unusable_answers(facts)
     yield from _settings(facts)
 
 
@@ -80,10 +74,10 @@ def _key(facts: ProviderFacts) -> Finding | None:
     others = "; calls use another key" if suspect and not is_all else ""
     return Finding(
         Trouble.KEY_REFUSED,
-        Party("key", _name(key)),
+        Party("key", name_of(key)),
         severity,
         certainty,
-        f"{facts.name} refuses the {_label(key)}: {answer} to {how}{others}",
+        f"{facts.name} refuses the {label_of(key)}: {answer} to {how}{others}",
         f"Ask the operator of {facts.name} whether it was revoked or lacks a permission, or "
         f"replace it: `sisgate keys stage {facts.name}`.",
         {
@@ -200,72 +194,6 @@ def _is_refused(status: int | None) -> bool:
     return status is not None and 400 <= status < 500 and status not in NOT_THE_REQUEST
 
 
-def _answers(facts: ProviderFacts) -> Iterator[Finding]:
-    invalid = [
-        each
-        for each in facts.met
-        if each.code == "answer_invalid"
-        and (each.seconds_ago or 0) <= _window(facts, each.resource)
-    ]
-    if not invalid:
-        if facts.gave_data and gives_pages(facts.recent):
-            yield _pages(facts)
-        return
-    jobs = sorted({each.job for each in invalid if each.job})
-    good = sum(1 for each in newest(facts) if each.succeeded)
-    yield Finding(
-        Trouble.ANSWERS_INVALID,
-        Party("provider", facts.name),
-        Severity.HARMS,
-        # Each was asked for twice before its job failed.
-        Certainty.LIKELY,
-        f"{facts.name} sends answers that are not in its dialect or cannot be read, to "
-        f"{counted(len(jobs), 'job')}{_form(invalid)}",
-        "Something changed at the provider, or a proxy or a log-in answers in its place: "
-        f"`sisgate jobs show {jobs[0][:8] if jobs else 'JOB'}` quotes it.",
-        {"jobs": jobs[:5], "answers": len(invalid), "good_answers": good},
-        facts.name,
-    )
-
-
-def gives_pages(recent: Sequence[RecentCall]) -> bool:
-    """Return whether the newest requests that were answered as asked all got pages."""
-    answered = [each.is_page for each in recent if each.succeeded and each.part.isupper()]
-    return sum(takewhile(bool, answered)) >= FEWEST
-
-
-def _pages(facts: ProviderFacts) -> Finding:
-    answered = [each for each in facts.recent if each.succeeded and each.part.isupper()]
-    pages = list(takewhile(lambda each: each.is_page, answered))
-    apps = sorted({each.app for each in pages})
-    return Finding(
-        Trouble.ANSWERS_INVALID,
-        Party("provider", facts.name),
-        Severity.HARMS,
-        Certainty.LIKELY if len(pages) >= MOVED_CALLS or len(apps) > 1 else Certainty.POSSIBLE,
-        f"{facts.name} answers the last {len(pages)} requests, of {listed(apps)}, by HTML pages, "
-        "and gave data before",
-        "A log-in or a maintenance page answers in its place: ask the operator of "
-        f"{facts.name}. Or the paths are none of its API: `sisgate jobs list --provider "
-        f"{facts.name}` shows the requests.",
-        {"pages": len(pages), "apps": apps},
-        facts.name,
-    )
-
-
-def _form(invalid: Sequence[MetError]) -> str:
-    """Return what came in place of JSON, in words that are ours."""
-    if any("max_body_mb" in each.message for each in invalid):
-        return ": they are larger than max_body_mb allows"
-    forms = (NOT_JSON.search(each.message) for each in invalid)
-    form = next((found[1] for found in forms if found), "")
-    if "html" in form:
-        return ": HTML pages in place of JSON"
-    if "json" in form:
-        return ": JSON that is broken"
-    return f": {form} in place of JSON" if "/" in form else ""
-
-
 def _settings(facts: ProviderFacts) -> Iterator[Finding]:
     """Yield that what is configured of the provider cannot be used."""
     wrong = [each for each in current_errors(facts) if each.code == "configuration"]
@@ -305,72 +233,4 @@ def failing_datasets(provider: str, failed: Sequence[FailedSync]) -> Iterator[Fi
         f"{provider} {names[0]}` reads it.",
         {"datasets": names, "job": failed[0].job},
         provider,
-    )
-
-
-def _window(facts: ProviderFacts, resource: str | None) -> float:
-    """Return how long ago a failed job still counts: not once a streak of good calls came.
-
-    Good answers to other things say nothing about a dataset.
-    """
-    of_it = [each for each in facts.recent if each.part == resource]
-    calls = since_recovery(of_it) if resource else newest(facts)
-    return calls[-1].seconds_ago if calls else float("inf")
-
-
-def keys_ending(facts: ProviderFacts) -> Iterator[Finding]:
-    """Yield the keys that have expired or soon will."""
-    for key in facts.keys:
-        left = key.expires_in_seconds
-        if left is None or left > facts.warn_before_seconds:
-            continue
-        is_over = left <= 0
-        is_only = len(facts.keys) == 1
-        when = f"expired {duration(-left)} ago" if is_over else f"expires in {duration(left)}"
-        if key.rotation_failure:
-            when += f", and its last rotation failed: {key.rotation_failure.rstrip('.')}"
-        yield Finding(
-            Trouble.KEY_EXPIRED if is_over else Trouble.KEY_EXPIRES,
-            Party("key", _name(key)),
-            Severity.HARMS if is_over and is_only else Severity.WARNS,
-            Certainty.CERTAIN,
-            f"the {_label(key)} of {facts.name} {when}",
-            f"`sisgate keys stage {facts.name}` replaces it by hand; with a key source, see "
-            "`sisgate audit tail` why no rotation came.",
-            {"key": key.id, "slot": key.slot, "expires_in_seconds": round(left)},
-            facts.name,
-        )
-
-
-def certificates_ending(facts: ProviderFacts, now: datetime) -> Iterator[Finding]:
-    """Yield the certificates of a provider that end soon."""
-    for each in facts.certificates:
-        host = each.place.removesuffix(":443")
-        # A date, because alerts keep what is said here.
-        yield Finding(
-            Trouble.CERTIFICATE_EXPIRES,
-            Party("provider", facts.name),
-            Severity.WARNS,
-            Certainty.CERTAIN,
-            f"the TLS certificate of {host}, of {facts.name}, expires at "
-            f"{local_time(each.ends_at)}: from then on no call can be made",
-            f"Ask the operator of {facts.name} to renew it. It was last seen at "
-            f"{local_time(each.seen_at)}; a renewed one is seen with the next connection.",
-            {"host": host, "expires_in_seconds": round((each.ends_at - now).total_seconds())},
-            facts.name,
-        )
-
-
-def _name(key: KeyStanding | None) -> str | None:
-    return f"{key.id[:8]} ({key.slot})" if key is not None else None
-
-
-def _label(key: KeyStanding | None) -> str:
-    return f"{key.slot} key {key.id[:8]}" if key is not None else "key"
-
-
-def expired(keys: Sequence[KeyStanding]) -> bool:
-    """Return whether every key has expired."""
-    return bool(keys) and all(
-        each.expires_in_seconds is not None and each.expires_in_seconds <= 0 for each in keys
     )
