@@ -32,7 +32,6 @@ class Scene:
         )
 
     def any(self, table: str) -> RowMapping:
-        """Return some row of a table."""
         return self.dice.choice(self.rows(table))
 
     def change(self, table: str, row: RowMapping, **values: Any) -> None:
@@ -42,11 +41,9 @@ class Scene:
         self._run(f"UPDATE {table} SET {wanted} WHERE {_key(table)}", row, words)
 
     def delete(self, table: str, row: RowMapping) -> None:
-        """Delete a row."""
         self._run(f"DELETE FROM {table} WHERE {_key(table)}", row, {})
 
     def insert(self, table: str, row: dict[str, Any]) -> None:
-        """Insert a row."""
         names = list(row)
         words = ", ".join(f":new_{name}" for name in names)
         self._run(

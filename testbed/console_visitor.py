@@ -40,7 +40,6 @@ class ConsoleVisitor:
         return self.http.get(f"{self._service.url}{path}", timeout=30, allow_redirects=False)
 
     def send(self, path: str, **fields: str) -> requests.Response:
-        """Send a form."""
         return self.http.post(
             f"{self._service.url}{path}", data={"mark": self.mark} | fields, timeout=30,
             allow_redirects=False,

@@ -209,7 +209,6 @@ class Process:
         return self._log.read_text("utf-8", "replace")
 
     def is_alive(self) -> bool:
-        """Whether it runs."""
         return self.popen.poll() is None
 
     def signal(self, number: int) -> None:

@@ -48,7 +48,6 @@ class MortalRedis:
         self._pid = int(self._client.info("server")["process_id"])
 
     def kill(self) -> None:
-        """SIGKILL it."""
         os.kill(self._pid, signal.SIGKILL)
         self._server.wait_end()
 

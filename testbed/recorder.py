@@ -86,7 +86,6 @@ class Recorder:
         self._loop.call_soon_threadsafe(self._release)
 
     def stop(self) -> None:
-        """Stop the server."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 

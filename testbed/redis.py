@@ -43,6 +43,5 @@ class RedisServer:
         self._client.config_resetstat()
 
     def stop(self) -> None:
-        """Stop the server."""
         self._client.close()
         self._server.stop()

@@ -149,7 +149,6 @@ class Scene:
         return self.runtime.gateway
 
     def as_app(self, app: str) -> Gateway:
-        """Return the gateway of an app."""
         return self.gateway.acting_as(Principal(app, frozenset({Role.APP})))
 
     def config(self, name: str) -> ProviderConfig:

@@ -75,7 +75,6 @@ class Stack:
         return Gateway(self.settings)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of the subprocesses."""
         return os.environ | variables_of(self.settings)
 
     def start(self, *, concurrency: int = 2) -> None:
@@ -110,7 +109,6 @@ class Stack:
         return self.folder / "celery.log"
 
     def processes_of(self, command: str) -> list[Program]:
-        """Return the processes of one `celery` command."""
         return [process for process in self._processes if command in process.args]
 
     def stop(self) -> None:

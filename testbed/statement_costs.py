@@ -33,12 +33,10 @@ class Costs:
     most: dict[str, int] = field(default_factory=dict)
 
     def note(self, statement: str, cost: int) -> None:
-        """Note what a statement has cost."""
         self.most[statement] = max(cost, self.most.get(statement, 0))
 
     @property
     def dearest(self) -> tuple[int, str]:
-        """Return the statement that cost most."""
         return max(((cost, statement) for statement, cost in self.most.items()), default=(0, ""))
 
 

@@ -50,7 +50,6 @@ class WebService:
     def ask(
         self, method: str, path: str, *, token: str | None = None, **arguments: Any
     ) -> requests.Response:
-        """Send one request."""
         headers = dict(arguments.pop("headers", {}))
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"

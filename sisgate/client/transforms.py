@@ -2,13 +2,15 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import provider_path
 from sisgate.client.reading import reads_answers
+from sisgate.client.twins import twin
 from sisgate.client.values import order_of
 from sisgate.gateway.orders import NewRequest
-from sisgate.gateway.transforms import TransformTrial
+from sisgate.gateway.transforms import Transforms, TransformTrial
 from sisgate.transforms import Transformed
 
 _OF_REQUEST = ("method", "path", "query", "json", "body", "headers")
@@ -21,19 +23,15 @@ class HttpTransforms:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @twin(Transforms.test)
     def test(
-        self,
-        request: NewRequest,
-        *,
-        response: bytes | None = None,
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
-    ) -> TransformTrial:
-        """Return what the rule of a request makes of it, and of a response's body."""
+        self, request: NewRequest, response: bytes | None, headers: Mapping[str, str] | None,
+        **options: Any,
+    ) -> TransformTrial:  # fmt: skip
         order = order_of(request)
         body = {
             **{name: order[name] for name in _OF_REQUEST if name in order},
-            "name": request.transform, "status": status,
+            "name": request.transform, **options,
             "response": b64encode(response).decode() if response is not None else None,
             "response_headers": dict(headers) if headers is not None else None,
         }  # fmt: skip

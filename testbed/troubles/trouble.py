@@ -29,7 +29,6 @@ class Expected:
     beside: "Expected | None" = None
 
     def is_met(self, verdict: Verdict) -> bool:
-        """Return whether a verdict is right."""
         if not verdict.findings:
             return not self.causes or self.or_well
         culprit = verdict.culprit

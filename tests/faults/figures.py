@@ -28,7 +28,6 @@ class Figures:
 
     @property
     def kills(self) -> int:
-        """All kills."""
         return sum(run.kills for run in self.runs)
 
     @property
@@ -85,7 +84,6 @@ class Figures:
         ]
 
     def tables(self) -> list[Table]:
-        """Return the tables for a terminal."""
         kinds = [(kind, f"{count:,}") for kind, count in self.mishaps.most_common()]
         ends = [(end, f"{count:,}") for end, count in self.findings.ends.most_common()]
         return [

@@ -161,7 +161,6 @@ class Fleet:
 
     @property
     def proxies(self) -> list[Proxy]:
-        """The proxies of this fleet."""
         return [p for p in (self.to_redis, self.to_provider, self.to_postgres) if p is not None]
 
     def tend(self) -> None:

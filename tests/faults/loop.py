@@ -17,7 +17,6 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and return what it returns."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
     def call(self, function: Callable[[], None]) -> None:
@@ -29,7 +28,6 @@ class LoopThread:
         self.run(called())
 
     def stop(self) -> None:
-        """Stop the loop and its thread."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()

@@ -84,7 +84,6 @@ class Provider:
         return made
 
     def answer(self, seen: Seen, target: str) -> bytes:
-        """Return the answer to a call."""
         if seen.offset is None:
             body: Any = {"path": seen.path}
             # Each request connects, whichever process makes it: that is a point of `points`.

@@ -26,12 +26,10 @@ class Environment:
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
         return self.folder / "bin" / "python"
 
     @property
     def sisgate(self) -> Path:
-        """Its `sisgate` command."""
         return self.folder / "bin" / "sisgate"
 
     def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:

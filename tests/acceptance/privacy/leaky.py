@@ -27,7 +27,6 @@ class LeakyProvider:
 
     @property
     def url(self) -> str:
-        """Its base URL."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def stop(self) -> None:
@@ -37,7 +36,6 @@ class LeakyProvider:
         self._server.server_close()
 
     def answer(self, line: str, body: str) -> tuple[int, bytes]:
-        """Return the answer to a request."""
         self.seen.append(f"{line} {body}")
         if "/token" in line:
             words: Any = {"access_token": self.token, "token_type": "Bearer", "expires_in": 3600}

@@ -43,7 +43,6 @@ class Admin:
         )
 
     def close(self) -> None:
-        """Close the connection."""
         self._connection.close()
 
 

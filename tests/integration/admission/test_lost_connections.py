@@ -29,7 +29,6 @@ class ListeningFetcher:
         self.seconds = 0.05
 
     def note_signal(self, provider: str) -> bool:
-        """Note a signal."""
         self.signals.append(provider)
         return True
 

@@ -91,7 +91,6 @@ class Bench:
         self.runtime.limiter.rebuild("lincoln", self.runtime.limits(self.config), [])
 
     def close(self) -> None:
-        """Close all connections."""
         self.gateway.close()
         self.runtime.database.dispose()
         self.runtime.redis.close()

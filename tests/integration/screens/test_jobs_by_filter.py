@@ -14,6 +14,7 @@ from sisgate.cli.job_queries import complete_filter
 from sisgate.cli.main import execute
 from sisgate.gateway import Gateway
 from sisgate.settings import load_settings
+from tests.integration.screens.conftest import InstallHere
 
 CONFIG = """
 [providers.lincoln]
@@ -28,14 +29,9 @@ Run = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def gateway(install_here: InstallHere) -> Iterator[Gateway]:
     """One provider, and no worker."""
-    (tmp_path / "sisgate.toml").write_text(CONFIG, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SISGATE_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("SISGATE_BROKER_URL", redis_url)
-    execute(["keys", "master"])
-    execute(["db", "upgrade"])
+    install_here(CONFIG)
     with closing(Gateway(load_settings())) as gateway:
         yield gateway
 

@@ -25,6 +25,7 @@ from testbed.heartbeats import be_heard
 from testbed.http_server import json_reply
 from testbed.sis import Sis
 from testbed.web_service import WebService
+from tests.integration.screens.conftest import InstallHere
 
 CONFIG = """
 [providers.lincoln]
@@ -139,22 +140,15 @@ STUDENT = {
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def gateway(tmp_path: Path, install_here: InstallHere) -> Iterator[Gateway]:
     """An installation in the working directory, whose fleet is heard of."""
     with Sis() as sis:
         sis.reply = lambda asked: (
             json_reply({"users": [STUDENT]}) if asked.path == PATH else json_reply({}, 404)
         )
         config = CONFIG.replace("URL", sis.url)
-        (tmp_path / "sisgate.toml").write_text(config, encoding="utf-8")
         (tmp_path / "changed.toml").write_text(config.replace("1000/h", "900/h"), encoding="utf-8")
-        (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("SISGATE_DATA_DIR", str(tmp_path))
-        monkeypatch.setenv("SISGATE_BROKER_URL", redis_url)
-        monkeypatch.setenv("COLUMNS", "80")
-        execute(["keys", "master"])
-        execute(["db", "upgrade"])
+        install_here(config)
         with_user = Gateway(load_settings(), clock=SystemClock(), user="ana")
         be_heard(with_user)
         yield with_user

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from sisgate.cli.exits import ExitCode
 from sisgate.cli.main import app, execute
 from sisgate.gateway import Gateway, TokenInfo
 from sisgate.settings import load_settings
+from tests.integration.screens.conftest import InstallHere
 
 Run = Callable[[str, TokenInfo], tuple[int, Any]]
 
@@ -145,15 +145,10 @@ def commands(command: Any, path: str = "") -> Iterator[str]:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def gateway(install_here: InstallHere, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """That of whoever runs the installation, which asks everybody else for a token."""
-    (tmp_path / "sisgate.toml").write_text(CONFIG, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SISGATE_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("SISGATE_BROKER_URL", redis_url)
+    install_here(CONFIG)
     monkeypatch.setenv("SECRET", "s3cret")
-    execute(["keys", "master"])
-    execute(["db", "upgrade"])
     with closing(Gateway(load_settings().model_copy(update={"access": "open"}))) as gateway:
         yield gateway
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from sisgate.gateway import Gateway, Job
 from sisgate.ledger import datasets, jobs, records
 from sisgate.ledger.schema import Attempt, Call
 from sisgate.settings import load_settings
+from tests.integration.screens.conftest import InstallHere
 
 PROVIDER = "consolidated-school-district-no-0042"
 APP = "5b1d8c1e-52b5-4a9e-9a53-6d5d7c1f0a77"
@@ -39,17 +39,10 @@ cron = "0 2 * * *"
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def gateway(install_here: InstallHere, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """A ledger with something to show on each screen."""
-    (tmp_path / "sisgate.toml").write_text(CONFIG, encoding="utf-8")
-    (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SISGATE_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("SISGATE_BROKER_URL", redis_url)
-    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("SISGATE_APP", APP)
-    execute(["keys", "master"])
-    execute(["db", "upgrade"])
+    install_here(CONFIG)
     gateway = Gateway(load_settings(), clock=SystemClock())
     execute(["keys", "add", PROVIDER, "--client-id", CLIENT, "--secret-file", "secret"])
     yield gateway

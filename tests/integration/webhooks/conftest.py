@@ -52,7 +52,6 @@ class Receiver:
 
     @property
     def received(self) -> list[Asked]:
-        """What came."""
         return self._server.asked
 
     def close(self) -> None:

@@ -72,7 +72,6 @@ class Ledger:
 
     @property
     def states(self) -> Sequence[str]:
-        """The states of the alerts."""
         return [alert.state.value for alert in self.alerts.values()]
 
 

@@ -114,7 +114,6 @@ class Alerting(RuleBasedStateMachine):
         seconds=st.sampled_from([*SHORT, *LONG]),
     )
     def silence(self, name: str | None, provider: str, seconds: float) -> None:
-        """Silence some of it."""
         until = self.now + timedelta(seconds=seconds)
         self.silences.append(Silence("si_1", name, provider, until, "ana"))
 

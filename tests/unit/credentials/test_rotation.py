@@ -217,7 +217,6 @@ class Model:
 
     @property
     def active(self) -> list[str]:
-        """The active keys."""
         return [key.id for key in self.keys.values() if key.state is KeyState.ACTIVE]
 
 

@@ -91,7 +91,6 @@ class Former:
         self.taken_back: list[str] = []
 
     def order(self, order: KeyRequest) -> NewKey:
-        """Return a new key."""
         return NewKey(f"new-{order.id}", Secret("s"))
 
     def take_back(self, _order: KeyRequest, client_id: str) -> None:

@@ -13,7 +13,6 @@ class Loop:
         self.later: list[tuple[float, Callable[[], None]]] = []
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Note a callback."""
         self.later.append((seconds, callback))
 
 
