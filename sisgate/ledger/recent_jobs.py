@@ -60,7 +60,8 @@ def failed_syncs(
 ) -> list[Job]:
     """Return the newest sync of each dataset, if it failed lately and no other try helps.
 
-    Datasets that a provider does not offer are left out, see `datasets.absent`.
+    Datasets that a provider does not offer are left out, see `datasets.absent`, and so are syncs
+    that were refused: no provider saw them, and whoever may write to the broker names them.
     """
     later = aliased(Job)
     is_settled = (
@@ -69,6 +70,7 @@ def failed_syncs(
             later.provider == Job.provider,
             later.resource == Job.resource,
             later.ended_at > Job.ended_at,
+            later.started_at.is_not(None),
             is_still(later.state, JobState.DONE, JobState.HELD, JobState.FAILED),
         )
         .exists()
@@ -80,6 +82,7 @@ def failed_syncs(
     is_absent = is_refused & ~read.where(Dataset.resource == Job.resource).exists() & read.exists()
     query = select(Job).where(
         job_ended_as(JobState.FAILED),
+        Job.started_at.is_not(None),
         Job.accepted_at > now - ASK_AGAIN,
         Job.kind == JobKind.SYNC,
         ~Job.dead,

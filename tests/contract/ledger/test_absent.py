@@ -16,6 +16,7 @@ def refused(database: Database, resource: str, **error: Any) -> None:
     with database.write() as session:
         row = jobs.lock(session, accepted(session, resource=resource).id)
         assert row is not None
+        row.started_at = NOW
         words = {"code": "provider_refused", "message": "No.", "status": 404, **error}
         jobs.end(session, row, JobState.FAILED, NOW, error=words)
 
@@ -66,8 +67,23 @@ def test_what_was_read_before_is_not_absent_but_broken(database: Database) -> No
     with database.write() as session:
         row = jobs.lock(session, accepted(session, resource="demographics").id)
         assert row is not None
+        row.started_at = NOW
         jobs.end(session, row, JobState.DONE, NOW + timedelta(seconds=1))
     assert broken(database) == []
+
+
+def test_a_sync_that_was_refused_to_its_app_says_nothing_about_the_provider(
+    database: Database,
+) -> None:
+    """Neither that a dataset of any name is broken nor, after a real failure, that it is not."""
+    read(database, "students")
+    refused(database, "students", status=500)
+    with database.write() as session:
+        for name in ("students", "call 555-0100 at once"):
+            job = accepted(session, resource=name)
+            error = {"code": "access_denied", "message": "No."}
+            jobs.end(session, job, JobState.FAILED, NOW + timedelta(seconds=1), error=error)
+    assert broken(database) == ["students"]
 
 
 def test_a_provider_that_refuses_everything_has_another_trouble(database: Database) -> None:

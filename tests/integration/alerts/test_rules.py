@@ -210,6 +210,7 @@ def end_scheduled(scene: Scene, status: int) -> None:
     with scene.runtime.database.write() as session:
         row = jobs.lock(session, job.id)
         assert row is not None
+        row.started_at = scene.clock.now()
         error = {"code": "provider_refused", "message": "No.", "status": status}
         jobs.end(session, row, JobState.FAILED, scene.clock.now(), error=error, dead=status == 500)
 
