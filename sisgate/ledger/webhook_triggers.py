@@ -52,12 +52,3 @@ def put_on(execute: Callable[[str], object], dialect: str) -> None:
             f"CREATE TRIGGER jobs_{name} AFTER {verb} ON jobs WHEN {condition} "
             f"BEGIN {_insert(at)} END"
         )
-
-
-def take_off(execute: Callable[[str], object], dialect: str) -> None:
-    """Drop the triggers."""
-    place = " ON jobs" if dialect == "postgresql" else ""
-    for name in ("ended", "refused"):
-        execute(f"DROP TRIGGER IF EXISTS jobs_{name}{place}")
-    if dialect == "postgresql":
-        execute("DROP FUNCTION IF EXISTS sisgate_job_ended()")

@@ -13,9 +13,6 @@ TIME = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -270,46 +267,3 @@ def upgrade() -> None:
             batch_op.f("ix_attempts_provider_started_at"), ["provider", "started_at"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_attempts_started_at"), ["started_at"], unique=False)
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("attempts", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_attempts_started_at"))
-        batch_op.drop_index(batch_op.f("ix_attempts_provider_started_at"))
-
-    op.drop_table("attempts")
-    with op.batch_alter_table("calls", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_calls_state_provider_priority_published_at"))
-        batch_op.drop_index(batch_op.f("ix_calls_state_not_before"))
-        batch_op.drop_index(batch_op.f("ix_calls_state_lease_until"))
-        batch_op.drop_index(batch_op.f("ix_calls_listing_id"))
-        batch_op.drop_index(batch_op.f("ix_calls_job_id_state"))
-
-    op.drop_table("calls")
-    with op.batch_alter_table("responses", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_responses_delete_after"))
-
-    op.drop_table("responses")
-    with op.batch_alter_table("listings", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_listings_job_id_name"))
-
-    op.drop_table("listings")
-    op.drop_table("records")
-    with op.batch_alter_table("keys", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_keys_provider_state"))
-
-    op.drop_table("keys")
-    with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_jobs_state_expires_at"))
-        batch_op.drop_index(batch_op.f("ix_jobs_state_accepted_at"))
-        batch_op.drop_index(batch_op.f("ix_jobs_provider_state_accepted_at"))
-
-    op.drop_table("jobs")
-    op.drop_table("datasets")
-    op.drop_table("controls")
-    op.drop_table("changes")
-    with op.batch_alter_table("audit", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_audit_subject_id"))
-        batch_op.drop_index(batch_op.f("ix_audit_action_id"))
-
-    op.drop_table("audit")

@@ -12,9 +12,6 @@ down_revision = "0001"
 TIME = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -31,7 +28,3 @@ def upgrade() -> None:
         sa.Column("revoked_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_tokens")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("access_tokens")

@@ -10,8 +10,6 @@ revision = "0003"
 down_revision = "0002"
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-branch_labels = None
-depends_on = None
 
 DELETED = sa.text("deleted_at IS NOT NULL")
 
@@ -30,10 +28,3 @@ def upgrade() -> None:
         sqlite_where=DELETED,
         postgresql_where=DELETED,
     )
-
-
-def downgrade() -> None:
-    op.drop_index(op.f("ix_records_deleted_at"), table_name="records")
-    op.drop_column("datasets", "change_horizon")
-    op.drop_index(op.f("ix_jobs_ended_at"), table_name="jobs")
-    op.drop_column("jobs", "sealed_request")

@@ -10,9 +10,6 @@ revision = "0004"
 down_revision = "0003"
 TIME = sa.DateTime(timezone=True)
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -28,8 +25,3 @@ def upgrade() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("provider", "digest", name=op.f("pk_suppressions")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("suppressions")
-    op.drop_table("privacy_keys")

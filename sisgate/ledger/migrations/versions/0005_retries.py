@@ -11,9 +11,6 @@ revision = "0005"
 down_revision = "0004"
 TIME = sa.DateTime(timezone=True)
 
-branch_labels = None
-depends_on = None
-
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 JOBS = sa.table(
     "jobs", sa.column("state"), sa.column("error", JSON), sa.column("dead", sa.Boolean())
@@ -75,17 +72,3 @@ def sort_what_there_is() -> None:
     op.execute(JOBS.update().where(gave_up).values(dead=True))
     waits_again = (CALLS.c.state == "planned") & (CALLS.c.tries > 0)
     op.execute(CALLS.update().where(waits_again).values(is_retry=True))
-
-
-def downgrade() -> None:
-    for table in (JOBS, CALLS):
-        op.execute(table.update().where(table.c.state == "unknown").values(state="failed"))
-    op.drop_index(op.f("ix_responses_asked_stored_at"), table_name="responses")
-    op.drop_index(op.f("ix_calls_provider_is_retry"), table_name="calls")
-    op.drop_index(op.f("ix_jobs_dead_ended_at"), table_name="jobs")
-    op.drop_column("responses", "stored_at")
-    op.drop_column("responses", "asked")
-    op.drop_column("calls", "is_retry")
-    op.drop_column("jobs", "retried_as")
-    op.drop_column("jobs", "dead")
-    allow_states(JOB_STATES, CALL_STATES)

@@ -10,9 +10,6 @@ revision = "0006"
 down_revision = "0005"
 TIME = sa.DateTime(timezone=True)
 
-branch_labels = None
-depends_on = None
-
 STATES = "'staged', 'canary', 'active', 'draining', 'retired', 'revoked'"
 TIMES = (
     "activated_at", "expires_at", "draining_until", "suspect_at", "next_probe_at", "checked_at",
@@ -65,12 +62,3 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_key_usage")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("key_usage")
-    op.drop_table("key_slots")
-    with op.batch_alter_table("keys", schema=None) as batch_op:
-        batch_op.drop_constraint(batch_op.f("ck_keys_state"), type_="check")
-        for name in ("source", "ordered", *TIMES, "reason", "probe_job", "probes_failed"):
-            batch_op.drop_column(name)

@@ -11,11 +11,8 @@ from sisgate.ledger import audit_guard
 
 revision = "0007"
 down_revision = "0006"
-branch_labels = None
-depends_on = None
 TIME = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
-BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -72,35 +69,6 @@ def upgrade() -> None:
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("request_id", sa.String(length=100), nullable=True))
     audit_guard.put_on(op.execute, op.get_bind().dialect.name)
-
-
-def downgrade() -> None:
-    op.create_table(
-        "audit",
-        sa.Column("id", BIG_ID, autoincrement=True, nullable=False),
-        sa.Column("at", TIME, nullable=False),
-        sa.Column("actor", sa.String(length=100), nullable=False),
-        sa.Column("action", sa.String(length=100), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("detail", JSON, nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
-    )
-    is_postgres = op.get_bind().dialect.name == "postgresql"
-    as_json = "CAST(detail AS JSONB)" if is_postgres else "detail"
-    op.execute(
-        "INSERT INTO audit (at, actor, action, subject, reason, detail) SELECT at, actor, action,"
-        f" subject, reason, {as_json}"
-        " FROM audit_events ORDER BY at, writer, number"
-    )
-    op.create_index(op.f("ix_audit_action_id"), "audit", ["action", "id"])
-    op.create_index(op.f("ix_audit_subject_id"), "audit", ["subject", "id"])
-    with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.drop_column("request_id")
-    for table in ("audit_configurations", "audit_writers", "audit_seals", "audit_events"):
-        op.drop_table(table)
-    if is_postgres:
-        op.execute("DROP FUNCTION sisgate_audit_refuse()")
 
 
 def _no_bytes() -> str:

@@ -11,15 +11,7 @@ revision = "0008"
 down_revision = "0007"
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.add_column("controls", sa.Column("pins", JSON, nullable=True))
     op.add_column("controls", sa.Column("journal_read", sa.String(length=50), nullable=True))
-
-
-def downgrade() -> None:
-    op.drop_column("controls", "journal_read")
-    op.drop_column("controls", "pins")

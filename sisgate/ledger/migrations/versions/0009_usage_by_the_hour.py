@@ -10,9 +10,6 @@ revision = "0009"
 down_revision = "0008"
 TIME = sa.DateTime(timezone=True)
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -26,7 +23,3 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("hour", "provider", "app", name=op.f("pk_usage_hours")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("usage_hours")

@@ -9,9 +9,6 @@ from alembic import op
 revision = "0010"
 down_revision = "0009"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -23,10 +20,3 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("newest_id", sa.String(length=255), nullable=True))
     op.add_column("jobs", sa.Column("witness", sa.String(length=255), nullable=True))
     op.add_column("datasets", sa.Column("newest_id", sa.String(length=255), nullable=True))
-
-
-def downgrade() -> None:
-    op.drop_column("datasets", "newest_id")
-    op.drop_column("jobs", "witness")
-    op.drop_column("jobs", "newest_id")
-    op.drop_table("marked_deletions")

@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0011"
 down_revision = "0010"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -20,8 +18,3 @@ def upgrade() -> None:
         "jobs",
         ["app", "provider", "resource", "ended_at"],
     )
-
-
-def downgrade() -> None:
-    op.drop_index("ix_jobs_app_provider_resource_ended_at", "jobs")
-    op.drop_index("ix_jobs_provider_resource_ended_at", "jobs")

@@ -11,9 +11,6 @@ revision = "0012"
 down_revision = "0011"
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -35,7 +32,3 @@ def upgrade() -> None:
             "provider", "resource", "sourced_id", "content_hash", name=op.f("pk_variants")
         ),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("variants")

@@ -11,9 +11,6 @@ revision = "0013"
 down_revision = "0012"
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -28,7 +25,3 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_configuration_versions")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("configuration_versions")

@@ -9,9 +9,6 @@ from alembic import op
 revision = "0014"
 down_revision = "0013"
 
-branch_labels = None
-depends_on = None
-
 LIVE_JOB = "state IN ('accepted', 'running')"
 LIVE_CALL = "state IN ('planned', 'queued', 'running')"
 NOT_DONE = "state IN ('held', 'failed', 'cancelled', 'expired', 'unknown')"
@@ -64,16 +61,6 @@ def name(table: str, columns: Columns) -> str:
     return f"ix_{table}_{'_'.join(columns)}"
 
 
-def retries(where: str) -> None:
-    op.create_index(
-        RETRIES,
-        "calls",
-        ["provider", "is_retry"],
-        sqlite_where=sa.text(f"is_retry = 1{where}"),
-        postgresql_where=sa.text(f"is_retry{where}"),
-    )
-
-
 def upgrade() -> None:
     op.drop_index(RETRIES, "calls")
     for table, old in FULL.items():
@@ -89,14 +76,10 @@ def upgrade() -> None:
                 sqlite_where=sa.text(where),
                 postgresql_where=sa.text(where),
             )
-    retries(f" AND {LIVE_CALL}")
-
-
-def downgrade() -> None:
-    op.drop_index(RETRIES, "calls")
-    for table, old in FULL.items():
-        for columns in (*NEW[table], *PARTIAL[table]):
-            op.drop_index(name(table, columns), table)
-        for columns in old:
-            op.create_index(name(table, columns), table, list(columns))
-    retries("")
+    op.create_index(
+        RETRIES,
+        "calls",
+        ["provider", "is_retry"],
+        sqlite_where=sa.text(f"is_retry = 1 AND {LIVE_CALL}"),
+        postgresql_where=sa.text(f"is_retry AND {LIVE_CALL}"),
+    )

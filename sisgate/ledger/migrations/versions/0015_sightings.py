@@ -14,9 +14,6 @@ down_revision = "0014"
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True)
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -34,15 +31,3 @@ def upgrade() -> None:
     op.create_index(op.f("ix_sightings_provider_resource"), "sightings", ["provider", "resource"])
     op.add_column("records", sa.Column("sighting_id", sa.BigInteger(), nullable=True))
     op.create_index(op.f("ix_records_sighting_id"), "records", ["sighting_id"])
-
-
-def downgrade() -> None:
-    op.execute(
-        "UPDATE records SET "
-        "generation = (SELECT s.generation FROM sightings s WHERE s.id = sighting_id), "
-        "last_seen = (SELECT s.seen_at FROM sightings s WHERE s.id = sighting_id) "
-        "WHERE sighting_id IS NOT NULL"
-    )
-    op.drop_index(op.f("ix_records_sighting_id"), "records")
-    op.drop_column("records", "sighting_id")
-    op.drop_table("sightings")

@@ -11,9 +11,6 @@ revision = "0016"
 down_revision = "0015"
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -27,7 +24,3 @@ def upgrade() -> None:
         sa.Column("facts", JSON, nullable=False),
         sa.PrimaryKeyConstraint("provider", "resource", "place", name=op.f("pk_known_pages")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("known_pages")

@@ -11,9 +11,6 @@ from alembic import op
 revision = "0017"
 down_revision = "0016"
 
-branch_labels = None
-depends_on = None
-
 LIVE = "shared_as IS NOT NULL AND state IN ('accepted', 'running')"
 IS_SHARED = "shared > 0"
 
@@ -32,10 +29,3 @@ def upgrade() -> None:
             sqlite_where=sa.text(where),
             postgresql_where=sa.text(where),
         )
-
-
-def downgrade() -> None:
-    op.drop_index(op.f("ix_jobs_provider"), "jobs")
-    op.drop_index(op.f("ix_jobs_shared_as"), "jobs")
-    op.drop_column("jobs", "shared")
-    op.drop_column("jobs", "shared_as")

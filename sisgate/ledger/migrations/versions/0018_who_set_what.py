@@ -12,13 +12,6 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 revision = "0018"
 down_revision = "0017"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.add_column("controls", sa.Column("set_by", JSON, nullable=True))
-
-
-def downgrade() -> None:
-    op.drop_column("controls", "set_by")

@@ -14,9 +14,6 @@ from sisgate.ledger import webhook_triggers
 revision = "0019"
 down_revision = "0018"
 
-branch_labels = None
-depends_on = None
-
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True)
@@ -176,12 +173,3 @@ def upgrade() -> None:
         ),
     )
     webhook_triggers.put_on(op.execute, op.get_bind().dialect.name)
-
-
-def downgrade() -> None:
-    webhook_triggers.take_off(op.execute, op.get_bind().dialect.name)
-    for table in (
-        "webhook_attempts", "webhook_messages", "webhook_interests", "webhooks",
-        "webhook_outbox", "provider_conditions",
-    ):  # fmt: skip
-        op.drop_table(table)

@@ -9,9 +9,6 @@ from alembic import op
 revision = "0020"
 down_revision = "0019"
 
-branch_labels = None
-depends_on = None
-
 KEY = ["period", "provider", "begin", "endpoint", "result", "priority", "resource"]
 
 
@@ -45,8 +42,3 @@ def upgrade() -> None:
         sa.Column("counted_to", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_rollup_progress")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("rollup_progress")
-    op.drop_table("rollups")

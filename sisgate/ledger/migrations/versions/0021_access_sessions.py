@@ -9,9 +9,6 @@ from alembic import op
 revision = "0021"
 down_revision = "0020"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -23,7 +20,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_access_sessions")),
     )
     op.create_index(op.f("ix_access_sessions_expires_at"), "access_sessions", ["expires_at"])
-
-
-def downgrade() -> None:
-    op.drop_table("access_sessions")

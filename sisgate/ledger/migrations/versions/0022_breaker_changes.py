@@ -9,9 +9,6 @@ from alembic import op
 revision = "0022"
 down_revision = "0021"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -25,7 +22,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("provider", "entry", name=op.f("pk_breaker_changes")),
     )
     op.create_index(op.f("ix_breaker_changes_at"), "breaker_changes", ["at"])
-
-
-def downgrade() -> None:
-    op.drop_table("breaker_changes")

@@ -14,9 +14,6 @@ LIVE = "state IN ('pending', 'firing', 'acknowledged')"
 revision = "0023"
 down_revision = "0022"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     moment = sa.DateTime(timezone=True)
@@ -136,11 +133,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pattern_id", "begin", name=op.f("pk_error_counts")),
     )  # fmt: skip
     op.create_index(op.f("ix_error_counts_begin"), "error_counts", ["begin"])
-
-
-def downgrade() -> None:
-    for table in (
-        "error_counts", "error_patterns", "alert_evaluations", "alert_messages",
-        "alert_silences", "alerts",
-    ):  # fmt: skip
-        op.drop_table(table)

@@ -9,13 +9,6 @@ from alembic import op
 revision = "0024"
 down_revision = "0023"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("traceparent", sa.String(length=55), nullable=True))
-
-
-def downgrade() -> None:
-    op.drop_column("jobs", "traceparent")

@@ -9,9 +9,6 @@ from alembic import op
 revision = "0025"
 down_revision = "0024"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -30,8 +27,3 @@ def upgrade() -> None:
         sqlite_where=sa.text("operation != 'insert'"),
         postgresql_where=sa.text("operation != 'insert'"),
     )
-
-
-def downgrade() -> None:
-    op.drop_index(op.f("ix_changes_provider_resource_sourced_id"), table_name="changes")
-    op.drop_table("feed_positions")

@@ -13,9 +13,6 @@ TOLD = "told = 'firing'"
 revision = "0026"
 down_revision = "0025"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     column = sa.Column("channels", JSON, nullable=False, server_default="[]")
@@ -24,8 +21,3 @@ def upgrade() -> None:
         op.f("ix_alerts_told_at"), "alerts", ["told_at"],
         sqlite_where=sa.text(TOLD), postgresql_where=sa.text(TOLD),
     )  # fmt: skip
-
-
-def downgrade() -> None:
-    op.drop_index(op.f("ix_alerts_told_at"), "alerts")
-    op.drop_column("alerts", "channels")

@@ -13,9 +13,6 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 revision = "0027"
 down_revision = "0026"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     op.create_table(
@@ -27,7 +24,3 @@ def upgrade() -> None:
         sa.Column("issues", JSON, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_verifications")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("audit_verifications")

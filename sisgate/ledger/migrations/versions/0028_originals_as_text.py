@@ -6,29 +6,14 @@ then nobody reads or writes the table, and the disk needs room for it twice.
 Revision ID: 0028
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0028"
 down_revision = "0027"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
-    _become(sa.Text(), "text")
-
-
-def downgrade() -> None:
-    from sqlalchemy.dialects import postgresql
-
-    _become(postgresql.JSONB(), "jsonb")
-
-
-def _become(type_: sa.types.TypeEngine[Any], name: str) -> None:
     # SQLite keeps JSON as text in any case.
     if op.get_bind().dialect.name == "postgresql":
-        op.alter_column("records", "original", type_=type_, postgresql_using=f"original::{name}")
+        op.alter_column("records", "original", type_=sa.Text(), postgresql_using="original::text")

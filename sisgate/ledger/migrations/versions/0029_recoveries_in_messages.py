@@ -9,16 +9,9 @@ from alembic import op
 revision = "0029"
 down_revision = "0028"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     column: sa.Column[bool] = sa.Column(
         "recovered", sa.Boolean(), nullable=False, server_default=sa.false()
     )
     op.add_column("alert_messages", column)
-
-
-def downgrade() -> None:
-    op.drop_column("alert_messages", "recovered")

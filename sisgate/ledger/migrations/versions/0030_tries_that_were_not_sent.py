@@ -9,9 +9,6 @@ from alembic import op
 revision = "0030"
 down_revision = "0029"
 
-branch_labels = None
-depends_on = None
-
 
 def upgrade() -> None:
     # The job first, as every transaction locks them.
@@ -29,11 +26,3 @@ def upgrade() -> None:
         sa.Column("sketch", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name", "label", name=op.f("pk_timings")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("timings")
-    op.drop_column("jobs", "begun_at")
-    op.drop_column("jobs", "due_at")
-    op.drop_column("usage_hours", "unsent")
-    op.drop_column("attempts", "unsent")
