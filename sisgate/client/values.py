@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.domain.stored_records import StoredChange, StoredRecord
-from sisgate.domain.targets import Query
+from sisgate.domain.targets import stored_query
 from sisgate.domain.validation import aware
 from sisgate.errors import AnswerInvalid, UsageError
 from sisgate.gateway.answer import Answer, RequestTarget
@@ -139,7 +139,7 @@ def order_of(new: NewSync | NewRequest) -> dict[str, Any]:
         values["expires_at"] = text_of("expires_at", values["expires_at"])
     else:
         values["method"] = new.method.upper()
-        values["query"] = _query(new.query)
+        values["query"] = stored_query(new.query) or None
         values["headers"] = dict(new.headers) if new.headers is not None else None
         if new.body is not None:
             values["body"] = b64encode(new.body).decode()
@@ -160,15 +160,6 @@ def word_of(priority: str | Priority) -> str:
         return Priority.parse(priority).word
     except ValueError as error:
         raise UsageError(f"{error}.") from None
-
-
-def _query(query: Query | None) -> Any:
-    """Return a query as JSON: its values are texts."""
-    if query is None:
-        return None
-    if isinstance(query, Mapping):
-        return {str(name): str(value) for name, value in query.items()}
-    return [[str(name), str(value)] for name, value in query]
 
 
 def value_of(kind: type[T], document: Any) -> T:

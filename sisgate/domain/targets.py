@@ -5,10 +5,14 @@ A target has `method`, `path`, `query` and `json`, and where it is given a `body
 
 import base64
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
-Query = Mapping[str, str] | Sequence[tuple[str, str]]
-"""The parameters of a query. As pairs, a name may occur several times."""
+from sisgate.errors import UsageError
+
+Value = str | float | bool | None
+Query = Mapping[str, Value | Sequence[Value]] | Sequence[tuple[str, Value]]
+"""The parameters of a query. A name has several values as pairs, or as a list; none with None."""
 
 StoredQuery = dict[str, str] | list[list[str]]
 
@@ -20,11 +24,30 @@ def stored_query(query: Query | None) -> StoredQuery:
 
     >>> stored_query([("limit", "5")]), stored_query([("id", "1"), ("id", "2")])
     ({'limit': '5'}, [['id', '1'], ['id', '2']])
+    >>> stored_query({"id": [1, 2], "after": None})
+    [['id', '1'], ['id', '2']]
+
+    Raises `UsageError` for what is no query.
     """
     given = query.items() if isinstance(query, Mapping) else query or ()
-    pairs = [[str(name), str(value)] for name, value in given]
+    try:
+        pairs = [[str(name), text] for name, value in given for text in _texts(value)]
+    except (TypeError, ValueError):
+        raise UsageError(
+            "query is a mapping of names to values or lists of values, or a list of pairs."
+        ) from None
     by_name = dict(pairs)
     return by_name if len(by_name) == len(pairs) else pairs
+
+
+def _texts(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return [text for each in value for text in _texts(each)]
+    if isinstance(value, Mapping | AbstractSet | bytes):
+        raise TypeError
+    return [str(value)]
 
 
 def query_pairs(stored: StoredQuery | None) -> tuple[tuple[str, str], ...]:

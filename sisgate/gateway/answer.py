@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sisgate.domain.targets import StoredQuery, query_pairs
 from sisgate.errors import ProviderRefused
+from sisgate.providers.http import HttpResponse
 
 Origin = Literal["call", "shared", "stored"]
 """Where the answer to a request comes from."""
@@ -40,12 +41,15 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body as text."""
-        return self.body.decode("utf-8", errors="replace")
+        """The body as text: UTF-8, or what `content-type` declares where it is not that."""
+        return HttpResponse(self.status, self.headers, self.body).text
 
     def json(self) -> Any:
         """Return the body as JSON; `ValueError` if it is not JSON."""
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except UnicodeDecodeError:
+            return json.loads(self.text)
 
     def raise_for_status(self) -> Answer:
         """Return self, or raise `ProviderRefused` if the status is 400 or above."""

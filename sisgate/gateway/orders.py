@@ -7,6 +7,7 @@ from typing import Any
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.targets import Query
+from sisgate.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,12 @@ class NewRequest:
     on_unavailable: str = "wait"
     max_age: float | None = None
     transform: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what would else fail where its name is not known."""
+        if self.body is not None and not isinstance(self.body, bytes):
+            raise UsageError(
+                f"body is bytes, not {type(self.body).__name__}: encode a text, or give json."
+            )
+        if self.headers is not None and not isinstance(self.headers, Mapping):
+            raise UsageError(f"headers is a mapping, not {type(self.headers).__name__}.")

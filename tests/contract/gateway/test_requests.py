@@ -1,5 +1,7 @@
 """One call to a provider, and its answer."""
 
+from typing import Any
+
 import pytest
 
 from sisgate.errors import InvalidState, JobExpired, ProviderRefused, UnknownProvider, UsageError
@@ -29,6 +31,23 @@ def test_the_providers_answer_comes_back_as_it_is(world: World) -> None:
     assert target is not None
     assert (target.method, target.path) == ("POST", "/x")
     assert target.pairs == (("a", "1"), ("a", "2"))
+
+
+def test_a_query_is_written_as_requests_writes_it(world: World) -> None:
+    """A list repeats its name, None leaves it out; what is no query, body or headers is said."""
+    world.answers({"/x": (200, {"Content-Type": "text/plain; charset=latin-1"}, b"Zo\xeb")})
+    with world.working():
+        query = {"id": [1, 2.5], "after": None, "all": True}
+        answer = world.gateway.request(NAME, "GET", "/x", query=query, timeout=30)
+    assert world.asked() == [("GET", "/x?id=1&id=2.5&all=True")]
+    assert answer.text == "Zoë"
+    wrong: list[dict[str, Any]] = [
+        {"query": "a=1"}, {"query": 5}, {"query": [("a",)]}, {"query": {"a": {"b": 1}}},
+        {"body": "text"}, {"headers": [("a", "b")]},
+    ]  # fmt: skip
+    for each in wrong:
+        with pytest.raises(UsageError, match=f"{next(iter(each))} is "):
+            world.gateway.request(NAME, "POST", "/x", **each)
 
 
 def test_an_enqueued_request_is_answered_later(world: World) -> None:
