@@ -169,8 +169,13 @@ def _remark(now: datetime, wait: PermitWait | None) -> str:
     if wait.seconds < LONG_WAIT_SECONDS:
         return ""
     until = clock_time(now, wait.seconds)
-    why = "the provider asked us to wait" if wait.reason == "blocked" else "quota used up"
-    return f"{why}, continues at {until}"
+    if wait.reason in {"window", "reserve"}:
+        return f"quota used up, continues at {until}"
+    if wait.reason == "blocked":
+        return f"the provider asked us to wait, continues at {until}"
+    if wait.reason == "bucket":
+        return "waits for its turn at the pace of the limit; more urgent work goes first"
+    return f"waits for a permit, expected at {until}"
 
 
 def _count(text: str) -> TextColumn:

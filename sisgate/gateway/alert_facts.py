@@ -70,7 +70,7 @@ def _patterns(core: Core) -> Mapping[str, Sequence[PatternNews]]:
                 row.code, row.status, of_request=row.id in requests
             ):
                 found[row.provider].append(news)
-            if is_spike(counts.get(row.id, {}), row.first_seen, now):
+            if is_spike(counts.get(row.id, {}), row.first_seen, row.last_seen, now):
                 found[row.provider].append(replace(news, kind="spike"))
         return found
 

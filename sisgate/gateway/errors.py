@@ -148,7 +148,7 @@ def summary_of(row: ErrorPattern, counts: Mapping[datetime, int], now: datetime)
     columns = {name: getattr(row, name) for name in _COLUMNS}
     return ErrorSummary(
         **{**columns, "state": PatternState(row.state)}, lately=lately, usual=round(usual, 2),
-        trend=trend_of(counts, now), is_spike=is_spike(counts, row.first_seen, now),
+        trend=trend_of(counts, now), is_spike=is_spike(counts, row.first_seen, row.last_seen, now),
         is_new=row.first_seen > now - BEFORE, by_hour=by_hour(counts, now),
     )  # fmt: skip
 

@@ -73,7 +73,10 @@ def redis_unreachable(*, is_embedded: bool) -> Obstacle:
     """Return the obstacle of a Redis that does not answer: nothing is known of the fleet."""
     remedy = "Check SISGATE_BROKER_URL, and that Redis is running and reachable from here."
     if is_embedded:
-        remedy = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
+        remedy = (
+            "Start `sisgate up`, or restart it if it runs. Until then work is accepted and waits "
+            "in the ledger."
+        )
     return Obstacle(Cause.REDIS_UNREACHABLE, "Redis cannot be reached", remedy)
 
 
@@ -83,7 +86,8 @@ def redis_refuses_writes(why: str) -> Obstacle:
         Cause.REDIS_REFUSES_WRITES,
         f"Redis refuses writes: {why}",
         "Nothing is published or admitted until it accepts writes again. Give it more memory or "
-        "disk, or point SISGATE_BROKER_URL at the primary.",
+        "disk space (under `sisgate up`, where its data folder is), or point SISGATE_BROKER_URL at "
+        "the primary.",
     )
 
 

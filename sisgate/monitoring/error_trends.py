@@ -14,6 +14,9 @@ LATELY = timedelta(minutes=20)
 """The time that is compared, the ten minutes that have begun and those before, with the day before.
 """
 
+ENDED = timedelta(minutes=5)
+"""A pattern that has not come for so long comes no more."""
+
 SPIKE_COUNT, SPIKE_TIMES = 10, 5.0
 """A spike is at least so many lately, and so many times as many as usual."""
 
@@ -24,10 +27,18 @@ RISES, FALLS = 1.5, 0.67
 
 
 def per_span(counts: Mapping[datetime, int], now: datetime) -> tuple[int, float]:
-    """Return how often a pattern came lately, and how often as usual in as long a time."""
+    """Return how often a pattern came lately, and how often as usual in as long a time.
+
+    What is usual is taken from the time since its first count of the day before.
+
+    >>> now = datetime(2026, 9, 1, 8)
+    >>> per_span({now - timedelta(minutes=minutes): 5 for minutes in range(5, 60, 10)}, now)
+    (10, 10.0)
+    """
     recent = sum(n for begin, n in counts.items() if begin > now - LATELY)
-    before = sum(n for begin, n in counts.items() if now - BEFORE < begin <= now - LATELY)
-    return recent, before / ((BEFORE - LATELY) / LATELY)
+    before = {at: n for at, n in counts.items() if now - BEFORE < at <= now - LATELY}
+    known = now - LATELY - min(before, default=now)
+    return recent, sum(before.values()) / max(1.0, known / LATELY)
 
 
 def by_hour(counts: Mapping[datetime, int], now: datetime) -> list[int]:
@@ -45,10 +56,12 @@ def by_hour(counts: Mapping[datetime, int], now: datetime) -> list[int]:
     return hours
 
 
-def is_spike(counts: Mapping[datetime, int], first_seen: datetime, now: datetime) -> bool:
-    """Return whether a pattern comes far more often than it did; a new one does not."""
+def is_spike(
+    counts: Mapping[datetime, int], first_seen: datetime, last_seen: datetime, now: datetime
+) -> bool:
+    """Return whether a pattern comes far more often than it did; not a new or an ended one."""
     recent, usual = per_span(counts, now)
-    is_known = first_seen <= now - LATELY
+    is_known = first_seen <= now - HOUR and last_seen > now - ENDED
     return is_known and recent >= SPIKE_COUNT and recent >= SPIKE_TIMES * usual
 
 

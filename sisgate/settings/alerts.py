@@ -137,8 +137,9 @@ DEFAULT_RULES = {
     ),
     "network": _rule("network_down", severity="critical"),
     "keys": _rule(
-        "key_refused", "key_expired", "key_expires", "key_missing", "master_key_missing"
+        "key_refused", "key_expired", "key_missing", "master_key_missing"
     ),
+    "key-expiry": _rule("key_expires", severity="warning"),
     "certificates": _rule("certificate_expires", severity="warning"),
     "set-up": _rule("not_set_up", severity="info"),
     "workers": _rule(

@@ -38,7 +38,7 @@ class ConfigurationFile:
         data_dir: Path,
         gateway: Gateway,
         clock: Clock,
-        tell: Callable[[str], None],
+        tell: Callable[[str, str], None],
     ) -> None:
         self._file = file
         self._memory = data_dir / APPLIED
@@ -155,12 +155,14 @@ class ConfigurationFile:
             # A full disk must not end the stack; the configuration is in the ledger.
             self._tell(
                 f"{self._file.name}: {self._memory} cannot be written ({error.strerror}). The next "
-                "`sisgate up` may take the version in force for one that was applied elsewhere."
+                "`sisgate up` may take the version in force for one that was applied elsewhere.",
+                "warning",
             )
 
     def _say(self, what: str) -> None:
         if what and what != self._said:
-            self._tell(f"{self._file.name}: {what}")
+            level = "warning" if what.startswith("not applied") else "info"
+            self._tell(f"{self._file.name}: {what}", level)
         self._said = what
 
 

@@ -261,9 +261,9 @@ class EmbeddedStack:
             pid = event.get("pid") or self._supervisor.pids.get(name)
             self._show(name, {**event, "pid": pid} if pid else event)
 
-    def tell(self, text: str) -> None:
+    def tell(self, text: str, level: str = "info") -> None:
         """Pass on a line of our own."""
-        event = {"level": "info", "process": "sisgate", "event": text, "pid": os.getpid()}
+        event = {"level": level, "process": "sisgate", "event": text, "pid": os.getpid()}
         self._show("sisgate", event)
 
     def _show(self, name: str, event: Mapping[str, Any]) -> None:

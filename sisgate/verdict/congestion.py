@@ -26,6 +26,9 @@ FLOOD_SECONDS = 600.0
 BOUND_SECONDS = 20.0
 """A message that waits for longer, for the pace or for a call to end, is told of."""
 
+TAKEN_SECONDS, TAKEN_CALLS = 60.0, 10
+"""How long others must have waited, and how many calls one app must have made meanwhile."""
+
 BOUNDS = {
     "concurrency": "max_concurrency, or its school_hours, allow no more calls at a time",
     "interval": "min_interval_seconds keeps its calls apart",
@@ -185,7 +188,7 @@ def _flood(facts: ProviderFacts) -> Iterator[Finding]:
         )
         return
     if app is not None and share >= MOST:
-        message = f"{app} has {waiting[app]:,} of the {facts.waiting:,} calls that wait for "
+        message = f"app {app} has {waiting[app]:,} of the {facts.waiting:,} calls that wait for "
         message += f"{facts.name}; {takes}"
         party, certainty = Party("app", app), Certainty.CERTAIN
     else:
@@ -197,8 +200,14 @@ def _flood(facts: ProviderFacts) -> Iterator[Finding]:
         Severity.HARMS,
         certainty,
         message,
-        "Other work of the same priority takes turns with it. Lower its priority, bound the app, "
-        f"or raise the limit if the provider allows: `sisgate providers show {facts.name}`.",
+        "More urgent work goes first, and other work of the same priority takes turns with it. "
+        + (
+            f"`sisgate jobs cancel app:{app} provider:{facts.name} state:running` withdraws what "
+            "is not needed. "
+            if party.name
+            else ""
+        )
+        + f"Raise the limit if the provider allows: `sisgate providers show {facts.name}`.",
         evidence,
         facts.name,
     )
@@ -262,6 +271,9 @@ def _bound(facts: ProviderFacts) -> Iterator[Finding]:
     if waits is None or facts.limiter is None or waits[2] not in BOUNDS or oldest < BOUND_SECONDS:
         return
     limiter, reason = facts.limiter, waits[2]
+    if reason == "bucket" and (taken := _taken(facts, oldest)):
+        yield taken
+        return
     if facts.is_tighter and reason == "bucket":
         evidence = {"waiting": facts.waiting, "oldest_seconds": round(oldest)}
         what = f"the oldest call that waits for that pace has for {duration(oldest)}"
@@ -283,6 +295,34 @@ def _bound(facts: ProviderFacts) -> Iterator[Finding]:
             "waits_for": reason,
             "in_flight": limiter.in_flight,
             "factor": round(limiter.factor, 2),
+        },
+        facts.name,
+    )
+
+
+def _taken(facts: ProviderFacts, oldest: float) -> Finding | None:
+    """Return that others wait while one app makes the calls that the pace allows."""
+    calls = Counter(each.app for each in facts.recent if each.seconds_ago <= oldest)
+    app, share = _top(calls)
+    others = sum(each.calls for each in facts.backlog if each.app != app)
+    if app is None or calls[app] < TAKEN_CALLS or share < MOST or not others:
+        return None
+    if oldest < TAKEN_SECONDS or others < MOST * facts.waiting:
+        return None
+    return Finding(
+        Trouble.APP_FLOOD,
+        Party("app", app),
+        Severity.HARMS,
+        Certainty.LIKELY,
+        f"{counted(others, 'call')} of others wait for {facts.name}, the oldest for "
+        f"{duration(oldest)}: {app} took {calls[app]:,} of the {calls.total():,} that the pace "
+        "of its limit has allowed meanwhile",
+        f"Ask {app} to call less or at a lower priority, or bound it by highest_priority or "
+        f"weight under [apps.{app}] in the configuration.",
+        {
+            "waiting": facts.waiting,
+            "oldest_seconds": round(oldest),
+            "calls_by_app": dict(_most(calls)),
         },
         facts.name,
     )

@@ -28,7 +28,7 @@ def keys_ending(facts: ProviderFacts) -> Iterator[Finding]:
             Severity.HARMS if is_over and is_only else Severity.WARNS,
             Certainty.CERTAIN,
             f"the {label_of(key)} of {facts.name} {when}",
-            f"`sisgate keys stage {facts.name}` replaces it by hand; with a key source, see "
+            f"Replace it by hand: {replacement_of(facts.name, key)}; with a key source, see "
             "`sisgate audit tail` why no rotation came.",
             {"key": key.id, "slot": key.slot, "expires_in_seconds": round(left)},
             facts.name,
@@ -69,3 +69,9 @@ def name_of(key: KeyStanding | None) -> str | None:
 def label_of(key: KeyStanding | None) -> str:
     """Return how a key is called in a sentence."""
     return f"{key.slot} key {key.id[:8]}" if key is not None else "key"
+
+
+def replacement_of(provider: str, key: KeyStanding | None) -> str:
+    """Return the commands that replace a key by hand."""
+    slot = f" --slot {key.slot}" if key is not None and key.slot != "primary" else ""
+    return f"`sisgate keys stage {provider}{slot}`, then `sisgate keys rotate {provider}{slot}`"

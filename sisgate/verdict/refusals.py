@@ -10,14 +10,15 @@ from sisgate.domain.figures import counted
 from sisgate.domain.sentences import inside
 from sisgate.liveness.obstacles import listed
 from sisgate.verdict.answers import unusable_answers
-from sisgate.verdict.expiries import label_of, name_of
+from sisgate.verdict.expiries import label_of, name_of, replacement_of
 from sisgate.verdict.facts import (
+    MetError,
     ProviderFacts,
     RecentCall,
 )
 from sisgate.verdict.failed_calls import current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.parts import FEWEST, FEWEST_ALIKE, newest
+from sisgate.verdict.parts import CHANCE, FEWEST, FEWEST_ALIKE, newest
 from sisgate.verdict.unattended import (
     FailedSync,
 )
@@ -31,6 +32,12 @@ ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 410})
 
 MOVED_CALLS = 6
 """After so many such answers in a row, to several apps, it is no mistake of theirs."""
+
+OF_KEYS = {
+    "credentials": "there was no key that could be used",
+    "token_refused": "its key was refused",
+}
+"""Errors of a sync that are no fault of its provider."""
 
 NOT_THE_REQUEST = frozenset({401, 408, 429})
 """4xx that say nothing against the request itself."""
@@ -54,8 +61,13 @@ def _key(facts: ProviderFacts) -> Finding | None:
     count = refused + len(tokens)
     if not count and not suspect:
         return None
-    share = count / max(1, len(calls) + len(tokens))
     is_all = bool(suspect) and len(suspect) == len(facts.keys)
+    total = len(calls) + len(tokens)
+    since = _refused_since_good(calls, tokens)
+    if is_all and since >= FEWEST:
+        # What went well before the refusal says nothing.
+        count = total = since
+    share = count / max(1, total)
     if suspect and not is_all:
         severity, certainty = Severity.WARNS, Certainty.CERTAIN
     elif (is_all and share >= NEARLY_ALL) or (tokens and share >= NEARLY_ALL):
@@ -69,7 +81,7 @@ def _key(facts: ProviderFacts) -> Finding | None:
     else:
         return None
     key = next(iter(suspect or facts.keys), None)
-    how = f"{count} of the last {len(calls) + len(tokens)} calls" if count else "it lately"
+    how = f"{count} of the last {total} calls" if count else "it lately"
     answer = "no token" if len(tokens) > refused else "401 or 403"
     others = "; calls use another key" if suspect and not is_all else ""
     return Finding(
@@ -79,10 +91,10 @@ def _key(facts: ProviderFacts) -> Finding | None:
         certainty,
         f"{facts.name} refuses the {label_of(key)}: {answer} to {how}{others}",
         f"Ask the operator of {facts.name} whether it was revoked or lacks a permission, or "
-        f"replace it: `sisgate keys stage {facts.name}`.",
+        f"replace it: {replacement_of(facts.name, key)}.",
         {
             "refused": count,
-            "calls": len(calls) + len(tokens),
+            "calls": total,
             "key": key.id if key is not None else None,
             "slot": key.slot if key is not None else None,
             "suspect_seconds": round(key.suspect_seconds)
@@ -91,6 +103,14 @@ def _key(facts: ProviderFacts) -> Finding | None:
         },
         facts.name,
     )
+
+
+def _refused_since_good(calls: Sequence[RecentCall], tokens: Sequence[MetError]) -> int:
+    """Return how many calls a key was refused for since the last good one."""
+    good = min((each.seconds_ago for each in calls if each.succeeded), default=float("inf"))
+    refused = [each.seconds_ago for each in calls if each.status in KEY_STATUSES]
+    refused += [each.seconds_ago or 0.0 for each in tokens]
+    return sum(1 for seconds in refused if seconds < good)
 
 
 def _fresh_tokens(facts: ProviderFacts) -> Finding | None:
@@ -127,7 +147,8 @@ def _requests(facts: ProviderFacts, *, is_key: bool) -> Iterator[Finding]:
         refused = [each.status for each in calls if _is_refused(each.status)]
         if is_key:
             refused = [status for status in refused if status not in KEY_STATUSES]
-        if len(refused) < FEWEST or len(refused) < len(calls) / 2:
+        share = len(refused) / len(calls)
+        if len(refused) < FEWEST or share < 0.5 or _is_over(calls, share):
             continue
         most = _most(refused)
         only_key = set(refused) <= KEY_STATUSES
@@ -145,6 +166,12 @@ def _requests(facts: ProviderFacts, *, is_key: bool) -> Iterator[Finding]:
             {"app": app, "refused": len(refused), "calls": len(calls), "status": most},
             facts.name,
         )
+
+
+def _is_over(calls: Sequence[RecentCall], share: float) -> bool:
+    """Return whether so many good answers came since the last refusal that chance makes few."""
+    streak = sum(1 for _ in takewhile(lambda each: not _is_refused(each.status), calls))
+    return streak >= FEWEST and (1 - share) ** streak < CHANCE
 
 
 def _moved(facts: ProviderFacts) -> Finding | None:
@@ -217,15 +244,10 @@ def failing_datasets(provider: str, failed: Sequence[FailedSync]) -> Iterator[Fi
     if not failed:
         return
     names = sorted({each.resource for each in failed})
-    reasons = sorted(
-        {
-            f"it {answered(each.status)}" if each.status else each.code.replace("_", " ")
-            for each in failed
-        }
-    )
+    reasons = sorted({_reason(each) for each in failed})
     yield Finding(
         Trouble.DATASET_FAILS,
-        Party("provider", provider),
+        Party("key") if all(e.code in OF_KEYS for e in failed) else Party("provider", provider),
         Severity.WARNS,
         Certainty.LIKELY,
         f"{listed(names)} of {provider} cannot be read: {listed(reasons)}",
@@ -234,3 +256,9 @@ def failing_datasets(provider: str, failed: Sequence[FailedSync]) -> Iterator[Fi
         {"datasets": names, "job": failed[0].job},
         provider,
     )
+
+
+def _reason(failed: FailedSync) -> str:
+    if failed.code in OF_KEYS:
+        return OF_KEYS[failed.code]
+    return f"it {answered(failed.status)}" if failed.status else failed.code.replace("_", " ")

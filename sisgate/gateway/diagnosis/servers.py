@@ -153,7 +153,7 @@ def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
             "from here."
         )
         if uses_embedded_redis(core.settings):
-            remedy = "Start `sisgate up`."
+            remedy = "Start `sisgate up`, or restart it if it runs."
             if accepts:
                 remedy += " Until then work is accepted and waits in the ledger."
         elif (fault := tls_fault(error)) is not None:

@@ -87,7 +87,8 @@ def test_certificates(tmp_path: Path, redis_url: str, ledger_url: str) -> None:
 def test_keys_and_processes_and_waiting_calls(scene: Scene) -> None:
     """A key that expires, one that never came, a worker and beat that are silent, an old call."""
     _expire(scene, timedelta(hours=2))
-    assert fired(scene, "keys").cause == "key_expires"
+    soon = fired(scene, "key-expiry")
+    assert (soon.severity, soon.cause) == ("warning", "key_expires")
     _expire(scene, None)
     ends(scene)
     with scene.runtime.database.write() as session:

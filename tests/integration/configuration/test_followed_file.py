@@ -25,8 +25,13 @@ class Followed:
         """Begin as `sisgate up` does."""
         self.said: list[str] = []
         folder = self.path.parent
-        self.file = ConfigurationFile(self.path, folder, self.gateway, self.clock, self.said.append)
+        self.file = ConfigurationFile(self.path, folder, self.gateway, self.clock, self.hear)
         self.file.apply()
+
+    def hear(self, text: str, level: str) -> None:
+        """Note what is said; what was not applied is a warning."""
+        assert (level == "warning") == ("not applied" in text or "cannot be written" in text)
+        self.said.append(text)
 
     def save(self, old: str, new: str) -> str:
         """Save a changed file; return what is said of it."""

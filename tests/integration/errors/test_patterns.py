@@ -93,6 +93,8 @@ def test_new_patterns_and_spikes_fire(scene: Scene) -> None:
     fired = [each for each in alerts.evaluate().changed if each.rule == "errors-spike"]
     assert [each.provider for each in fired] == ["lincoln"]
     assert CANARY not in str(fired)
+    scene.clock.advance(timedelta(minutes=6).total_seconds())
+    assert not [each for each in scene.gateway.errors.list() if each.is_spike]
 
 
 def test_what_is_nobody_elses_alarms_nobody(scene: Scene) -> None:

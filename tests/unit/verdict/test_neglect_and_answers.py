@@ -5,7 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from sisgate.admission.state import LimiterState, WindowState
+from sisgate.domain.priorities import Priority
+from sisgate.domain.rates import Rate
 from sisgate.verdict.facts import (
+    AppBacklog,
     DatasetFacts,
     FleetFacts,
     KeyStanding,
@@ -15,9 +19,15 @@ from sisgate.verdict.facts import (
     TimedCall,
     Timing,
 )
-from sisgate.verdict.finding import Finding, Verdict
+from sisgate.verdict.finding import Certainty, Finding, Severity, Verdict
 from sisgate.verdict.judgement import judge_dataset, judge_fleet, judge_provider
-from sisgate.verdict.unattended import FailingReceiver, FeedReader, RefusedCaller, Unsettled
+from sisgate.verdict.unattended import (
+    FailedSync,
+    FailingReceiver,
+    FeedReader,
+    RefusedCaller,
+    Unsettled,
+)
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 FLEET = FleetFacts(NOW)
@@ -66,6 +76,70 @@ def test_a_key_is_not_blamed_for_tokens_that_are_refused_when_new() -> None:
     assert (found.cause, found.party.kind) == ("tokens_fail", "provider")
     other = [replace(each, fresh_token=False) for each in errors]
     assert culprit_of(judged(recent=refused, keys=[key], met=other)).cause == "key_refused"
+
+
+def test_what_a_key_did_before_it_was_refused_does_not_count() -> None:
+    """No call works any more; and the commands are those of its slot."""
+    key = KeyStanding("3f8a1c2d", "secondary", suspect_seconds=20.0)
+    good = [replace(each, seconds_ago=60.0) for each in called(*[("lms", 200)] * 9)]
+    errors = [MetError("token_refused", "No.", 401, float(age)) for age in range(1, 5)]
+    found = culprit_of(judged(recent=good, keys=[key], met=errors))
+    assert (found.severity, found.certainty) == (Severity.STOPS, Certainty.CERTAIN)
+    assert found.message.endswith("no token to 4 of the last 4 calls")
+    stage, rotate = (
+        f"`sisgate keys {what} clark --slot secondary`" for what in ("stage", "rotate")
+    )
+    assert f"{stage}, then {rotate}" in found.remedy
+    between = [*good, replace(good[0], seconds_ago=0.5)]
+    assert culprit_of(judged(recent=between, keys=[key], met=errors)).severity is Severity.HARMS
+
+
+def test_syncs_that_failed_for_want_of_a_key_are_no_fault_of_the_provider() -> None:
+    """And say so; a refusal of the dataset is."""
+    failed = [
+        FailedSync("1", "classes", "token_refused", 401), FailedSync("2", "orgs", "credentials")
+    ]  # fmt: skip
+    found = culprit_of(judged(failed_syncs=failed))
+    assert str(found.party) == "key"
+    assert found.message == (
+        "classes and orgs of clark cannot be read: its key was refused and there was no key that "
+        "could be used"
+    )
+    denied = [*failed, FailedSync("3", "users", "provider_refused", 403)]
+    assert str(culprit_of(judged(failed_syncs=denied)).party) == "provider clark"
+
+
+def test_an_app_that_has_corrected_its_requests_is_not_told_of_any_more() -> None:
+    """Good answers in a row end it, unless they come between refused ones as ever."""
+    refused, good = [("lms", 404)] * 12, [("lms", 200)] * 5
+    found = culprit_of(judged(recent=called(*refused, *good)))
+    assert (found.cause, str(found.party)) == ("requests_refused", "app lms")
+    assert judged(recent=called(*good, *refused)).standing == "well"
+    mixed = called(*good[:1], *[("lms", 404), ("lms", 404), ("lms", 200)] * 4)
+    assert culprit_of(judged(recent=mixed)).cause == "requests_refused"
+
+
+def test_an_app_that_takes_what_the_pace_allows_is_named() -> None:
+    """Others wait behind its more urgent calls; while they are few, nobody is blamed."""
+    limiter = LimiterState(
+        "clark", True, (WindowState(Rate(500, 3600.0), 200),), 0.0, 50, 0, 1.0, 0.0, "", None,
+        overridden=False,
+        next_permit_in_seconds=dict.fromkeys(Priority, 7.0),
+        waiting_for=dict.fromkeys(Priority, "bucket"),
+    )  # fmt: skip
+    normal, urgent = int(Priority.NORMAL), int(Priority.URGENT)
+    waiting = AppBacklog("reports", {normal: 3}, 610.0, queued={normal: 610.0})
+    own = AppBacklog("lms", {urgent: 1}, 3.0, queued={urgent: 3.0})
+    calls = called(*[("lms", 200)] * 30, ("reports", 200))
+    facts: dict[str, object] = {"limiter": limiter, "backlog": [waiting, own]}
+    found = culprit_of(judged(recent=calls, **facts))
+    assert (found.cause, str(found.party)) == ("app_flood", "app lms")
+    assert found.message == (
+        "3 calls of others wait for clark, the oldest for 10 min 10 s: lms took 30 of the 31 that "
+        "the pace of its limit has allowed meanwhile"
+    )
+    few = culprit_of(judged(recent=calls[25:], **facts))
+    assert (few.cause, few.party.kind) == ("pace_bound", "nobody")
 
 
 def test_an_answer_that_broke_off_was_one() -> None:
