@@ -3,8 +3,6 @@
 Jobs don't need beat: what keeps them going is done by any worker (`workers/maintenance/duties.py`).
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`python -m benchmarks [section…]`: measure, print tables, write `benchmarks/results/*.json`."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import time

@@ -3,8 +3,6 @@
 `python -m benchmarks acceptance` fills a ledger with a million jobs on each kind of database.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 import uuid

@@ -1,7 +1,5 @@
 """The admission section: the limit, the urgent, the cost and its growth, with real workers."""
 
-from __future__ import annotations
-
 from benchmarks import (
     admission_control,
     admission_cost,

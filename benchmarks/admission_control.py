@@ -1,7 +1,5 @@
 """Part of `admission`: how soon a change at run time holds for the whole fleet."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable

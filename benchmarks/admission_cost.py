@@ -1,7 +1,5 @@
 """Part of `admission`: what it costs beside plain Celery, and how that grows."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Part of `admission`: how near the forecasts come to what then happens."""
 
-from __future__ import annotations
-
 import random
 import statistics
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What the measurements of admission stand on: fleets of workers, and backlogs laid in bulk."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 import time

@@ -1,7 +1,5 @@
 """Part of `admission`: how exactly the limit is held and how much of it is used."""
 
-from __future__ import annotations
-
 import re
 import time
 from dataclasses import asdict, dataclass, replace

@@ -1,7 +1,5 @@
 """Part of `admission`: how soon an urgent call starts behind a large backlog, three ways."""
 
-from __future__ import annotations
-
 import json
 import time
 

@@ -1,7 +1,5 @@
 """The audit section: verifying a large log, finding every mutation, and what auditing costs."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

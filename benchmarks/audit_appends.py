@@ -4,8 +4,6 @@ Says `ready` and begins with the next line of standard input. `chained` locks th
 until the commit, which a log must do whose events each hold the digest of the one before.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sys
 import time

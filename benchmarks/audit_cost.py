@@ -1,7 +1,5 @@
 """Part of `audit`: what auditing costs a call, and how appends of several processes meet."""
 
-from __future__ import annotations
-
 import contextlib
 import statistics
 import subprocess

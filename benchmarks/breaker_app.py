@@ -5,8 +5,6 @@ the breakers' state is: `memory`, which is pybreaker's default and so one for ea
 `redis`, one for the fleet.
 """
 
-from __future__ import annotations
-
 import os
 from functools import cache
 

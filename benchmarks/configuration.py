@@ -1,7 +1,5 @@
 """The configuration section: how soon a fleet follows a change, and what 1,000 providers cost."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile

@@ -5,8 +5,6 @@ calls on PostgreSQL. The service is started as `sisgate serve` does. Then 50 con
 page of its own, follow what changes.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import statistics

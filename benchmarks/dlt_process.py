@@ -5,8 +5,6 @@ student stay JSON in one table (`max_table_nesting=0`), which is what sisgate st
 faster for dlt than the child tables it would make. Imports and start-up are not measured.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -5,8 +5,6 @@ ledger first, so that it survives whatever happens to Redis, and then publishes.
 Slices of the contenders alternate. SQLite runs in the caller's process, PostgreSQL does not.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 import uuid

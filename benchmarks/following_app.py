@@ -3,8 +3,6 @@
 One line for each version: its number, and the monotonic time of the machine.
 """
 
-from __future__ import annotations
-
 import time
 
 from sisgate.gateway import Gateway

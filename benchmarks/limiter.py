@@ -6,8 +6,6 @@ nothing is refused, except in the rows that say so. The others count a window fr
 know neither completion, leases, priorities nor rebuilding: the columns compare cost, not features.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

@@ -4,8 +4,6 @@ Locust asks through the app of `middleware`, at a sandbox that answers after 300
 another app keeps the provider's queue filled with calls of low priority, and syncs its datasets.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The users of `load`, for locust: each asks once a second, and looks at what it gets."""
 
-from __future__ import annotations
-
 from locust import constant_pacing, task
 from locust.contrib.fasthttp import FastHttpUser
 

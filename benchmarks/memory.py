@@ -1,7 +1,5 @@
 """Peak memory of single processes, as the kernel counts it."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

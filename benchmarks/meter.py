@@ -4,8 +4,6 @@ Steps are functions of the product that are wrapped while it is measured. What a
 another one costs counts for the inner one only.
 """
 
-from __future__ import annotations
-
 import functools
 import time
 from collections.abc import Callable, Iterator

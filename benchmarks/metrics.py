@@ -1,7 +1,5 @@
 """The metrics section: counting calls, a scrape of a large fleet, service levels, alerts."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable, Iterator

@@ -10,8 +10,6 @@ of them queue behind one another for the processor. Callers that begin evenly sp
 latency meet only by chance, as people's requests do.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """The app of `middleware`: the middleware over a stack's gateway, each step stamped."""
 
-from __future__ import annotations
-
 import contextvars
 from collections.abc import Callable
 from functools import partial

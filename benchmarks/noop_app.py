@@ -5,8 +5,6 @@
 retries with a countdown when it has no token).
 """
 
-from __future__ import annotations
-
 import os
 import time
 from typing import Any

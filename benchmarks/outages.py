@@ -4,8 +4,6 @@ Every case is a provider of its own with real workers and the proportions of the
 here stands for ten, so that outages of 5 to 300 s take half a minute together.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections import Counter

@@ -3,8 +3,6 @@
 It makes one GET with requests and commits one row of what came back. For workers.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from typing import Any

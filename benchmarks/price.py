@@ -6,8 +6,6 @@ commands and round trips, processor time of ours. Whole calls a second beside pl
 provider has no limit. Accepting beside `send_task` has a section of its own, `enqueue`.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64decode
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Processor time of processes with all their children, which is alike on a busy machine."""
 
-from __future__ import annotations
-
 import contextlib
 
 import psutil

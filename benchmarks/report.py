@@ -1,7 +1,5 @@
 """What a section found: tables for people on the terminal, figures for machines in a file."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -3,8 +3,6 @@
 Both in turns, by one caller and by ten at once, each calling again as soon as it has its answer.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable

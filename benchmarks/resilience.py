@@ -1,7 +1,5 @@
 """The resilience section: an outage, a dying endpoint, and providers that answer badly."""
 
-from __future__ import annotations
-
 from benchmarks import resilience_failover, resilience_hostile, resilience_outage
 from benchmarks.report import Report
 from benchmarks.scale import QUICK, Scale

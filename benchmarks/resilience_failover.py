@@ -1,7 +1,5 @@
 """Part of `resilience`: one of two endpoints dies under load, beside a plain worker's breakers."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 

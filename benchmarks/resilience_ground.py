@@ -1,7 +1,5 @@
 """What the measurements of resilience stand on: a provider that goes down, and its fleet."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """Part of `resilience`: how long providers that answer badly hold a worker, and what they fill."""
 
-from __future__ import annotations
-
 import contextlib
 import ssl
 import tempfile

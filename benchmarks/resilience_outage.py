@@ -1,7 +1,5 @@
 """Part of `resilience`: a provider that is away for a minute, with a backlog that waits for it."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import asdict, dataclass
 

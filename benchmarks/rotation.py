@@ -1,7 +1,5 @@
 """The rotation section: SIGKILL at every step of a rotation, under a load of calls."""
 
-from __future__ import annotations
-
 import tempfile
 import threading
 import time

@@ -1,7 +1,5 @@
 """How much is measured. Every size is bounded in time on a machine of two cores."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

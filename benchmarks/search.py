@@ -5,8 +5,6 @@ by cursor; the beginning of an id; counts before a bulk action. An index costs a
 price of a call (`price`) is the other side of this.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack

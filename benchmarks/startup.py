@@ -3,8 +3,6 @@
 Each run is a fresh interpreter with compiled modules; user and system time of the process count.
 """
 
-from __future__ import annotations
-
 import os
 import statistics
 import subprocess

@@ -10,8 +10,6 @@ Both store all fields of a student in one row. sisgate maps them to OneRoster's 
 besides a hash and the original of each record, a change feed, an audit log and a ledger of calls.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import subprocess

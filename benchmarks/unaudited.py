@@ -1,7 +1,5 @@
 """`celery -A benchmarks.unaudited`: the workers as they are, but nothing reaches the audit log."""
 
-from __future__ import annotations
-
 from sqlalchemy.orm import Session
 
 from sisgate.audit.writers import Writers

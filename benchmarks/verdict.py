@@ -1,7 +1,5 @@
 """How often a verdict names who is at fault: troubles injected by seed into a fleet under load."""
 
-from __future__ import annotations
-
 import logging
 import random
 import tempfile

@@ -6,8 +6,6 @@ access tokens. The second sync of a dataset is looked at, so that what is made o
 made. Not counted: modules that are only imported, and what runs beside every sync (heartbeats).
 """
 
-from __future__ import annotations
-
 import importlib
 import sys
 import threading

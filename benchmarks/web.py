@@ -5,8 +5,6 @@ all jobs end at once. Also counts answers that don't fit the OpenAPI document, b
 strangers, an app and an admin.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import statistics

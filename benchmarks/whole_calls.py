@@ -5,8 +5,6 @@ processor time counts as ours. With many threads the provider takes its time, el
 once.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """From an app that has Celery and not sisgate: enqueue a sync by the task's name."""
 
-from __future__ import annotations
-
 import os
 
 from celery import Celery

@@ -1,7 +1,5 @@
 """From another app: enqueue a sync, wait for it, read what changed, make one call."""
 
-from __future__ import annotations
-
 from sisgate import Gateway, SisgateError
 
 

@@ -4,8 +4,6 @@ Run it with `uvicorn fastapi_app:app`, and ask for
 `/sis/powerschool/ws/v1/district`, `/schools` or `/rosters/powerschool/students`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request

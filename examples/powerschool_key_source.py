@@ -18,8 +18,6 @@ Install it under the entry point that sisgate looks for, and name it in sisgate.
 Each file holds `{"client_id": "…", "client_secret": "…"}` and is readable by the workers only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

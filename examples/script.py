@@ -6,8 +6,6 @@
 Syncs one dataset, prints what changed, and remembers the cursor in a file for the next time.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -6,8 +6,6 @@ Add its webhook, then run it with the secret that was printed:
     WEBHOOK_SECRETS=whsec_... uvicorn webhook_consumer:app
 """
 
-from __future__ import annotations
-
 import os
 from collections import OrderedDict
 from typing import Any

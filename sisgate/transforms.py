@@ -3,8 +3,6 @@
 A failure names the rule and the place in it, and never a value, which may be a student's.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Django's command line: `python manage.py sync_roster powerschool`."""
 
-from __future__ import annotations
-
 import os
 import sys
 

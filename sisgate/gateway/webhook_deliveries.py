@@ -1,7 +1,5 @@
 """What webhooks were sent and what became of it: testing, sending again, reading events."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Rows of webhooks and their messages as the gateway tells them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

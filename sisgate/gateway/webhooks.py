@@ -1,7 +1,5 @@
 """Webhooks of apps: adding, changing, pausing, removing."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta

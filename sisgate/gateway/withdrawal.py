@@ -1,7 +1,5 @@
 """Ending a request whose caller waits no longer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reading the body of a request, no further than a limit in size and time."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 

@@ -5,8 +5,6 @@ checked is what the provider gets. Its host, and any origin it may name, decide 
 to the endpoints of a configured provider, below their base path.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

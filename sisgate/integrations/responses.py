@@ -1,7 +1,5 @@
 """What the caller of an intercepted request gets: the provider's answer, a job, or a problem."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

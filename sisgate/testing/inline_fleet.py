@@ -1,7 +1,5 @@
 """A fleet in the thread that waits: its planner, worker and reconciler, one step at a time."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Answers of unknown length: server-sent events of a job, and datasets as JSON Lines."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

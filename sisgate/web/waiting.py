@@ -1,7 +1,5 @@
 """Requests that wait for the end of a job, without a thread or a connection each."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Delivering one message: claim it under a lease, send it, note what came of it."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

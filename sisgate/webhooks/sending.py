@@ -6,8 +6,6 @@ those of the name. Redirects are not followed, proxies are not used, and of the 
 but the head is read.
 """
 
-from __future__ import annotations
-
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence

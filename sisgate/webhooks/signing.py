@@ -5,8 +5,6 @@ secret is being replaced, the former one signs too, so a receiver may change whe
 that is replaced again in that time goes on signing until the end of both overlaps.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import secrets

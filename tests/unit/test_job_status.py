@@ -1,7 +1,5 @@
 """What the end of a job means to whoever waits for its answer."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

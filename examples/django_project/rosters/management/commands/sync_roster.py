@@ -1,7 +1,5 @@
 """`manage.py sync_roster PROVIDER [DATASET…]`: sync datasets and wait for them."""
 
-from __future__ import annotations
-
 from argparse import ArgumentParser
 from contextlib import closing
 from typing import Any
