@@ -36,6 +36,9 @@ _OPERATORS = (
 
 _LINK = re.compile(r"<([^<>]*)>")
 
+_MARKUP = re.compile("html|xml", re.IGNORECASE)
+"""In the types of what a browser may run; SVG is `image/svg+xml`."""
+
 PathHere = Callable[[str], str]
 """Returns the path in this app of a path at the provider."""
 
@@ -57,13 +60,27 @@ def of_answer(
             job=answer.job_id,
         )
     here = partial(_here, endpoints=list(endpoints), path_here=path_here, asked=asked)
-    headers = {JOB_HEADER: answer.job_id} | _passed_on(answer.headers, here)
+    headers = _guarded({JOB_HEADER: answer.job_id} | _passed_on(answer.headers, here))
     if answer.origin == "stored":
         headers["Age"] = str(math.floor(answer.age_seconds or 0.0))
         headers["Cache-Status"] = f"{CACHE}; hit{'; detail=stale' if answer.is_stale else ''}"
     elif answer.origin == "shared":
         headers["Cache-Status"] = f"{CACHE}; fwd=miss; collapsed"
     return Response(answer.body, answer.status, headers)
+
+
+def _guarded(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers with which an answer does no harm in a browser, as a page of the app's origin.
+
+    A page of the provider, or what it quotes of a request, must not run with the app's cookies, and
+    no cache may keep what the provider gave for the app's own key, unless the provider says so.
+    """
+    if "cache-control" not in headers:
+        is_tagged = not {"etag", "last-modified"}.isdisjoint(headers)
+        headers["cache-control"] = "private, no-cache" if is_tagged else "no-store"
+    if _MARKUP.search(headers.get("content-type", "")):
+        headers["content-security-policy"] = "default-src 'none'; sandbox"
+    return {**headers, "x-content-type-options": "nosniff"}
 
 
 def _passed_on(headers: Mapping[str, str], here_of: Callable[[str], str | None]) -> dict[str, str]:

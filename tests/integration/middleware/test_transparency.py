@@ -93,6 +93,33 @@ def test_headers_of_the_providers_connection_stay_there(
 
 
 @pytest.mark.usefixtures("caller")
+@pytest.mark.parametrize(
+    ("sent", "kept", "is_boxed"),
+    [
+        ({"Content-Type": "text/html"}, "no-store", True),
+        ({"Content-Type": "image/SVG+xml", "ETag": '"1"'}, "private, no-cache", True),
+        ({"Content-Type": "application/json", "Cache-Control": "max-age=9"}, "max-age=9", False),
+        ({}, "no-store", False),
+    ],
+)
+def test_a_page_of_the_provider_does_nothing_in_the_apps_name(
+    serve: MakeApp,
+    sis: Sis,
+    http: requests.Session,
+    sent: dict[str, str],
+    kept: str,
+    is_boxed: bool,
+) -> None:
+    """A script in it would have the app's cookies, and a cache would give it to others."""
+    sis.reply = lambda _: (404, sent, b"<script>alert(1)</script>")
+    answer = http.get(f"{serve(options=PATIENT)}/sis/lincoln/orgs")
+    assert (answer.status_code, answer.content) == (404, b"<script>alert(1)</script>")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == kept
+    assert ("sandbox" in answer.headers.get("Content-Security-Policy", "")) is is_boxed
+
+
+@pytest.mark.usefixtures("caller")
 def test_a_compressed_answer_comes_decoded_with_its_length(
     serve: MakeApp, sis: Sis, http: requests.Session
 ) -> None:
