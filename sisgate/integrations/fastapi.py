@@ -65,9 +65,8 @@ class SISGateMiddleware:
       from this process's settings, in the name of `name`.
     - `rules` send further paths to providers, and come before the prefix. `providers` are those
       that are served; None for all.
-    - `authorize` is asked for each intercepted request whether its caller may make it: it returns
-      whether, or raises an `HTTPException`. Without it, everyone may who gets as far as this
-      middleware.
+    - `authorize` is asked for each intercepted request whether its caller may make it; it may raise
+      an `HTTPException`. Without it, everyone may who gets as far as this middleware.
     - `options` say how calls are made. Callers may ask for other values by header, within the
       bounds, where `accept_headers` is True or says so.
     - `request_headers` are passed on from the caller. Cookies and authorization never are.
@@ -132,7 +131,9 @@ class SISGateMiddleware:
         except SisgateError as error:
             return await answer_with_problem(request, error)
         except BodyRefused as refused:
-            return of_problem(refused.problem, {"Connection": "close"})
+            # What is left of the body is not read; HTTP/2 has no such header (RFC 9113, 8.2.2).
+            ends = {"Connection": "close"} if request.scope["http_version"] < "2" else {}
+            return of_problem(refused.problem, ends)
         except HTTPException as refusal:  # of the app's own decision
             return of_refusal(refusal, request.url.path)
         except CallerGone:

@@ -178,12 +178,13 @@ class _Adapter(BaseAdapter):
         """Return the answer as a connection would bring it."""
         check_before_write()
         reply = self._providers.answered(request)
+        body = b"" if request.method == "HEAD" else reply.body
         response = requests.Response()
         response.status_code = reply.status
         response.headers = CaseInsensitiveDict(reply.headers)
         response.url, response.request = str(request.url), request
         response.raw = HTTPResponse(
-            io.BytesIO(reply.body), dict(reply.headers), reply.status, preload_content=False
+            io.BytesIO(body), dict(reply.headers), reply.status, preload_content=False
         )
         return response
 

@@ -1,14 +1,16 @@
 """What callers may not do: send too much, ask without leave, or say how calls are made."""
 
+import asyncio
 import socket
 from collections.abc import Awaitable
 
 import pytest
 import requests
-from fastapi import HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
+from starlette.types import Message
 
 from sisgate import Gateway
-from sisgate.integrations.fastapi import CallOptions
+from sisgate.integrations.fastapi import CallOptions, SISGateMiddleware
 from testbed.sis import Sis
 from tests.integration.middleware.conftest import MakeApp
 
@@ -25,6 +27,29 @@ def test_a_body_is_refused_before_it_is_kept(serve: MakeApp, gateway: Gateway) -
             client.sendall(head + rest)
             assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
     assert gateway.jobs.list() == []
+
+
+@pytest.mark.parametrize(("version", "ends"), [("1.1", b"close"), ("2", None)])
+def test_a_refused_body_ends_a_connection_of_its_own(
+    gateway: Gateway, version: str, ends: bytes | None
+) -> None:
+    """HTTP/2 forbids the header: others share the connection."""
+    app, sent = FastAPI(), list[Message]()
+    app.add_middleware(SISGateMiddleware, gateway=gateway)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "http_version": version, "method": "POST", "path": "/sis/lincoln/x",
+        "query_string": b"", "headers": [(b"content-length", b"9999999")],
+    }  # fmt: skip
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 413
+    assert dict(sent[0]["headers"]).get(b"connection") == ends
 
 
 def test_a_slow_or_compressed_body_is_refused(serve: MakeApp, gateway: Gateway) -> None:

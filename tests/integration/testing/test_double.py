@@ -63,6 +63,7 @@ def test_answers_are_said_by_path_method_and_number(double: GatewayDouble) -> No
     created = double.gateway.request("skyward", "POST", "/x/y", json={"a": [1]})
     assert (created.status, created.body) == (201, b"\x00\xff")
     assert double.sent[-1].json() == {"a": [1]}
+    assert double.gateway.request("skyward", "HEAD", "/x/z").body == b""
     with pytest.raises(UnknownProvider):
         double.answer("nowhere", "/x")
 
