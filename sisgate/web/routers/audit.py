@@ -1,6 +1,5 @@
 """The audit log: reading it, proving it whole, taking it away."""
 
-from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from sisgate.web.schemas.audit import (
     SealedDocument,
     VerificationDocument,
 )
+from sisgate.web.schemas.document import Moment
 from sisgate.web.streams import JSON_LINES
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
@@ -34,8 +34,8 @@ async def _filter(
     provider: str | None = None,
     job: Annotated[str | None, Query(description="A job's id, or its beginning.")] = None,
     request_id: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
 ) -> AuditFilter:
     return AuditFilter(
         actor=actor, action=action, subjects=subject or (), provider=provider,

@@ -1,6 +1,5 @@
 """Patterns of errors: what fails how often, and what is taken to be fixed."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -8,6 +7,7 @@ from fastapi import APIRouter, Path, Query
 from sisgate.gateway import ErrorSummary
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import operation
+from sisgate.web.schemas.document import Moment
 from sisgate.web.schemas.error_patterns import HistoryOfPattern, PatternsDocument, ResolveErrorOrder
 from sisgate.web.schemas.providers import BecauseOrder
 
@@ -23,7 +23,7 @@ def list_errors(
     caller: Caller,
     state: Annotated[list[Literal["open", "resolved"]] | None, Query()] = None,
     provider: str | None = None,
-    since: datetime | None = None,
+    since: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> PatternsDocument:
     """Return the open patterns that the caller may see, the one that was seen last first."""

@@ -1,6 +1,5 @@
 """Jobs: following, waiting for them, and acting on them."""
 
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
 
@@ -13,6 +12,7 @@ from sisgate.gateway.answer import RequestTarget
 from sisgate.web.deps import ACTOR, Caller, Common, End, JobId, Purpose
 from sisgate.web.identity import bearer_of
 from sisgate.web.rights import operation
+from sisgate.web.schemas.document import Moment
 from sisgate.web.schemas.jobs import (
     AcceptedJob,
     AnswerDocument,
@@ -76,7 +76,7 @@ def list_dead_letters(
     provider: str | None = None,
     app: str | None = None,
     error: Annotated[str | None, Query(description="The code of the error.")] = None,
-    since: datetime | None = None,
+    since: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> DeadLetters:
     """Return jobs that were given up and not retried since, the oldest first."""

@@ -1,6 +1,5 @@
 """Providers: their state and usage, forecasts."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -10,6 +9,7 @@ from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import NewRequest, Plan
 from sisgate.web.deps import Caller, ProviderName, ResourceName
 from sisgate.web.rights import operation
+from sisgate.web.schemas.document import Moment
 from sisgate.web.schemas.providers import (
     NamesDocument,
     ProviderDetails,
@@ -110,8 +110,8 @@ def get_usage(
     caller: Caller,
     provider: str | None = None,
     app: str | None = None,
-    since: Annotated[datetime | None, Query(description="Default: a day ago.")] = None,
-    until: datetime | None = None,
+    since: Annotated[Moment | None, Query(description="Default: a day ago.")] = None,
+    until: Moment | None = None,
     by: Literal["total", "day", "hour"] = "total",
 ) -> UsagePage:
     """Return the calls of each app to each provider; an app sees its own only."""

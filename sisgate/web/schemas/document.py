@@ -1,5 +1,6 @@
 """The base classes of all bodies."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -36,7 +37,14 @@ def _aware(value: datetime) -> datetime:
     return value
 
 
-Moment = Annotated[datetime, AfterValidator(_aware)]
-"""A time with a UTC offset."""
+def _written(value: Any) -> Any:
+    """Refuse numbers: `2026` would be taken for seconds since 1970, and `-2` for two before it."""
+    if isinstance(value, int | float) or re.fullmatch(r"[-+\d.eE_ ]*", str(value)):
+        raise ValueError("is no time: write it as 2026-11-30T08:00:00Z")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_aware)]
+"""A time with a UTC offset, as RFC 3339 writes it."""
 
 Json = Annotated[dict[str, Any], BeforeValidator(_given)]
