@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,7 +118,7 @@ def watch(
             if waited - queried >= QUOTA_SECONDS:
                 watched.waits, queried = _waits(gateway, clock.now(), watched), waited
             for name, statuses in watched.statuses.items():
-                bars.show(name, standing(statuses), _remark(clock.now(), watched.waits.get(name)))
+                bars.show(name, standing(statuses), remark_of(clock.now(), watched.waits.get(name)))
             late = timeout is not None and waited >= timeout
             if watched.is_final or late or not proceed(watched):
                 return watched
@@ -159,7 +160,8 @@ def _permit_wait(
     return PermitWait(seconds, str(state.waiting_for.get(priority, "quota")))
 
 
-def _remark(now: datetime, wait: PermitWait | None) -> str:
+def remark_of(now: datetime, wait: PermitWait | None) -> str:
+    """Return what holds up a provider's jobs, '' for nothing worth a remark."""
     if wait is None:
         return ""
     if wait.reason == "paused":
@@ -226,8 +228,10 @@ class _Bars:
         if self._output.is_live:
             return
         text = remark if not standing.is_final else "all ended"
-        if text and f"{name} {text}" not in self._shown:
-            self._shown.add(f"{name} {text}")
+        # A reason that only counts on, such as "not seen for 16 s", is the same one.
+        kind = re.sub(r"\d+", "", f"{name} {text}")
+        if text and kind not in self._shown:
+            self._shown.add(kind)
             self._output.note(
                 f"{name}: {text} ({standing.jobs_ended} of {standing.jobs} jobs, "
                 f"{number(standing.calls)} calls, {number(standing.rows)} rows read)"

@@ -1,5 +1,6 @@
 """Reads what waits for a person or an app, while calls go on."""
 
+import shutil
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -7,11 +8,13 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from sisgate.access.policy import Action, Principal, decide
+from sisgate.embedded.redis_conf import uses_embedded_redis
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.core import Core
 from sisgate.ledger.schema import Webhook
 from sisgate.quarantine import Quarantine
 from sisgate.redis.refusals import refused_lately
+from sisgate.settings import Settings
 from sisgate.verdict.facts import FleetFacts
 from sisgate.verdict.unattended import FailingReceiver, RefusedCaller
 
@@ -31,6 +34,7 @@ def with_neglected(
     fleet = replace(
         fleet,
         receivers=[_receiver(row, fleet) for row in webhooks if principal.is_told_of(row.app)],
+        free_bytes=_free_bytes(core.settings),
     )
     sees_all, asked = decide(principal, Action.LOOK).allowed, frozenset(names)
     with suppress(BrokerUnavailable):  # an obstacle
@@ -50,6 +54,14 @@ def with_neglected(
             ],
         )
     return fleet
+
+
+def _free_bytes(settings: Settings) -> int | None:
+    if not uses_embedded_redis(settings):
+        return None
+    with suppress(OSError):
+        return shutil.disk_usage(settings.data_dir).free
+    return None
 
 
 def _receiver(row: Webhook, fleet: FleetFacts) -> FailingReceiver:

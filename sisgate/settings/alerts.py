@@ -153,6 +153,7 @@ DEFAULT_RULES = {
         "ledger_unreachable", "ledger_unusable", "schema_behind", severity="critical"
     ),
     "ledger-slow": _rule("ledger_slow", after="1m"),
+    "disk": _rule("disk_low", after="1m", severity="warning"),
     "quota": _rule("quota_spent", "app_flood", "limit_by_hand", after="5m", severity="warning"),
     "held-sync": _rule("sync_held", severity="warning"),
     "datasets": _rule("dataset_fails", severity="warning"),

@@ -315,7 +315,8 @@ class FleetFacts:
     `hosts` are those of all providers that were called lately. `ledger_seconds` is how
     long a round trip to the ledger took. `running_seconds` are by provider the ages of the calls
     under way, of all providers, oldest first. `quarantined` counts by queue the messages that no
-    worker could handle, `receivers` are webhooks that are not delivered.
+    worker could handle, `receivers` are webhooks that are not delivered. `free_bytes` are those of
+    the disk of the data folder, None where neither Redis nor the ledger is in it.
     """
 
     at: datetime
@@ -327,6 +328,7 @@ class FleetFacts:
     quarantined: Mapping[str, int] = field(default_factory=dict)
     receivers: Sequence[FailingReceiver] = ()
     refused_callers: Sequence[RefusedCaller] = ()
+    free_bytes: int | None = None
 
     def answering(self, host: str) -> int:
         """Return how many other hosts have answered since a host began to give no answer."""

@@ -42,6 +42,7 @@ class Trouble(StrEnum):
     WORKERS_BUSY = "workers_busy"
     CALLS_LOST = "calls_lost"
     LEDGER_SLOW = "ledger_slow"
+    DISK_LOW = "disk_low"
     LIMITER_REBUILDS = "limiter_rebuilds"
     SYNC_HELD = "sync_held"
     DATA_STALE = "data_stale"

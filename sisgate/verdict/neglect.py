@@ -11,6 +11,9 @@ from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 UNREAD_SECONDS = 86_400.0
 """An app that follows a feed, and has not asked for so long, is behind."""
 
+FREE_BYTES = 1 << 30
+"""With less than that a disk is about to be full."""
+
 OFTEN = 10
 """From so many refusals within minutes on, an app does not heed its limit."""
 
@@ -22,6 +25,16 @@ QUARANTINE_REMEDY = (
 
 def of_everybody(fleet: FleetFacts) -> Iterator[Finding]:
     """Yield what waits in the fleet as a whole."""
+    if fleet.free_bytes is not None and fleet.free_bytes < FREE_BYTES:
+        yield Finding(
+            Trouble.DISK_LOW,
+            Party("fleet"),
+            Severity.WARNS,
+            Certainty.CERTAIN,
+            f"only {fleet.free_bytes >> 20:,} MB are free on the disk of the data folder",
+            "Free some space: a full disk stops all work. `sisgate doctor` names the folder.",
+            {"free_bytes": fleet.free_bytes},
+        )
     if count := sum(fleet.quarantined.values()):
         yield quarantined(count)
     for each in fleet.receivers:

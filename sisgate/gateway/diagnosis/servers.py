@@ -27,8 +27,8 @@ from sisgate.ledger.engine import read_clock
 from sisgate.redis.client import RedisClient
 from sisgate.redis.errors import is_wrong_password
 from sisgate.settings.files import FileState, sample_file, state_of
+from sisgate.verdict.neglect import FREE_BYTES
 
-FREE_BYTES = 1 << 30
 MOST_NAMES = 5
 FILE_SECONDS = 600.0
 """For how long a file that stays the same is not compared again."""

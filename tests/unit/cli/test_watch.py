@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sisgate.cli.watch import Standing, standing
+from sisgate.cli.watch import PermitWait, Standing, remark_of, standing
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.gateway import JobStatus
@@ -31,4 +31,13 @@ def test_an_ended_job_counts_all_its_steps_as_ended() -> None:
     cancelled = status(JobState.CANCELLED, {"done": 1, "cancelled": 4}, rows=100, calls=1)
     assert standing([running, cancelled]) == Standing(
         jobs=2, jobs_ended=1, steps=10, steps_ended=8, calls=5, rows=400
+    )
+
+
+def test_a_turn_has_no_time_while_more_urgent_work_may_come_first() -> None:
+    """Only a quota that is used up says when it goes on."""
+    now = datetime(2026, 9, 1, 8, tzinfo=UTC)
+    assert remark_of(now, PermitWait(90.0, "window")).startswith("quota used up, continues at ")
+    assert remark_of(now, PermitWait(90.0, "bucket")) == (
+        "waits for its turn at the pace of the limit; more urgent work goes first"
     )

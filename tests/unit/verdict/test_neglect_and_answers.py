@@ -21,6 +21,7 @@ from sisgate.verdict.facts import (
 )
 from sisgate.verdict.finding import Certainty, Finding, Severity, Verdict
 from sisgate.verdict.judgement import judge_dataset, judge_fleet, judge_provider
+from sisgate.verdict.neglect import FREE_BYTES
 from sisgate.verdict.unattended import (
     FailedSync,
     FailingReceiver,
@@ -186,12 +187,15 @@ def test_what_waits_for_somebody_is_told_of_the_fleet() -> None:
         quarantined={"clark": 1, "adams": 2},
         receivers=[FailingReceiver("wh-1", "lms", "lms.test", "active", "it answered 500", DAY)],
         refused_callers=[RefusedCaller("portal", 40, "10/m"), RefusedCaller("lms", 2, "10/m")],
+        free_bytes=200 << 20,
     )
     told = {str(each.cause): str(each.party) for each in judge_fleet(fleet).findings}
     assert told == {
         "messages_quarantined": "nobody", "webhook_fails": "app lms",
-        "inbound_refused": "app portal", "outcome_unknown": "provider clark",
+        "inbound_refused": "app portal", "outcome_unknown": "provider clark", "disk_low": "fleet",
     }  # fmt: skip
+    roomy = judge_fleet(replace(fleet, free_bytes=FREE_BYTES))
+    assert all(each.cause != "disk_low" for each in roomy.findings)
     own = {str(each.cause) for each in judge_provider(fleet.providers[0], fleet).findings}
     assert own == {"messages_quarantined", "outcome_unknown"}
 
