@@ -64,7 +64,11 @@ def test_a_limit_set_in_flower_is_that_of_the_fleet(
 def test_what_would_do_harm_is_refused_in_words(
     flower_page: Page, flower: FlowerPages, stack: Stack, job: str
 ) -> None:
-    """Time limits, autoscaling of a worker without it, revoking, sending tasks."""
+    """Time limits, autoscaling of a worker without it, revoking, sending tasks, another's frame."""
+    page = flower_page.goto("/workers")
+    assert page is not None
+    assert page.headers["x-frame-options"] == "DENY"
+    assert page.headers["content-security-policy"] == "frame-ancestors 'none'"
     open_worker(flower_page, "Limits")
     row = flower_page.locator("tr", has_text="sisgate.call.roosevelt")
     row.get_by_label("Timeout").fill("5")

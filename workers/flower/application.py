@@ -19,6 +19,7 @@ from flower.views.monitor import Metrics
 from flower.views.tasks import TaskView
 from tornado import web
 from tornado.escape import xhtml_escape
+from tornado.httputil import HTTPHeaders
 
 from sisgate.broker import CALL_TASK_PREFIX, SYNC_TASK
 from sisgate.errors import SisgateError
@@ -37,6 +38,18 @@ class FleetEvents(Events):
         """Keep an event."""
         is_task = str(event.get("type", "")).startswith("task-")
         super().on_event(without_data(event) if is_task else event)
+
+
+class Unframed(web.OutputTransform):
+    """Lets no other site show pages in a frame: a browser sends Flower's login there by itself."""
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        """Add the headers that say so."""
+        headers["X-Frame-Options"] = "DENY"
+        headers["Content-Security-Policy"] = "frame-ancestors 'none'"
+        return status_code, headers, chunk
 
 
 class FleetFlower(Flower):
@@ -60,6 +73,7 @@ class FleetFlower(Flower):
         )
         super().__init__(capp=app, options=options, events=events, io_loop=loop, **settings)
         self.console_url = console_url
+        self.add_transform(Unframed)
         own = handlers()
         if options.url_prefix:
             own = [rewrite_handler(each, options.url_prefix) for each in own]
