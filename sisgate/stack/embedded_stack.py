@@ -44,6 +44,7 @@ from sisgate.stack.supervisor import Supervisor, last_words
 REDIS_SECONDS = 60.0
 TICK_SECONDS = 0.2
 POLL_SECONDS = 0.5
+CONNECT_SECONDS = 1.0
 REPORT_SECONDS = 20.0
 """How often to report a slow start."""
 
@@ -58,8 +59,8 @@ class EmbeddedStack:
     """Redis (unless one is configured), the ledger's tables, worker, beat, Flower, HTTP service.
 
     `start` returns when Redis responds and all programs are started, `await_up` when worker,
-    planner and beat have responded, `run` when `wanted()` is false, and `stop` leaves no process
-    behind. `on_event` gets the name of a program, or `sisgate`, and what it logs. Raises
+    planner, beat and HTTP service respond, `run` when `wanted()` is false, and `stop` leaves no
+    process behind. `on_event` gets the name of a program, or `sisgate`, and what it logs. Raises
     `ConfigurationError` if another stack holds the data folder, `CredentialError` if the ledger
     needs a missing master key, and `SisgateError` with the end of its log if a program keeps
     crashing. A full disk ends nothing.
@@ -104,7 +105,7 @@ class EmbeddedStack:
             raise
 
     def await_up(self, wanted: Callable[[], bool]) -> bool:
-        """Return True once worker, planner and beat have responded, False if not `wanted()`.
+        """Return True once worker, planner, beat and HTTP service respond, False if not `wanted()`.
 
         Reports what a slow start waits for, with the end of that program's log.
         """
@@ -157,6 +158,8 @@ class EmbeddedStack:
             missing["worker"] = "the worker has not answered"
         if beat is None:
             missing["beat"] = "beat has not answered"
+        if self.web_port is not None and not _listens(self.web_port):
+            missing["web"] = "the HTTP service does not listen"
         since = fleet.reconciled_seconds
         if not missing and (since is None or since > self._clock.monotonic() - self._started_at):
             why = f" ({fleet.reconcile_failure})" if fleet.reconcile_failure else ""
@@ -285,5 +288,13 @@ def _answers(redis: EmbeddedRedis) -> bool:
     try:
         redis.wait_ready(0)
     except BrokerUnavailable:
+        return False
+    return True
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), CONNECT_SECONDS).close()
+    except OSError:
         return False
     return True

@@ -13,7 +13,7 @@ import requests
 from sisgate.credentials.master import make_master_key
 from sisgate.sandbox import SandboxProcess
 from testbed.command_line import typed
-from testbed.stack import PATIENCE_SECONDS, wait_until
+from testbed.stack import PATIENCE_SECONDS
 from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.conftest import add_key
 
@@ -24,9 +24,9 @@ STOP_SECONDS = 12.0
 def test_a_sync_over_http_is_done_by_the_stack(command: Command, sandbox: SandboxProcess) -> None:
     """The port stands in what `up` says; the answer comes when the job has ended."""
     command.up("--no-flower", "--web")
-    add_key(command, sandbox, "skyward")
     url = command.ready["api"]
-    wait_until(lambda: is_live(url.removesuffix("/v1")), "the HTTP service")
+    assert is_live(url.removesuffix("/v1")), "`up` says that it is up, and it does not answer"
+    add_key(command, sandbox, "skyward")
     order = {"provider": "skyward", "resource": "orgs"}
     answer = requests.post(f"{url}/syncs", json=order, headers={"Prefer": "wait=60"}, timeout=90)
     assert (answer.status_code, answer.json()["state"]) == (200, "done")
