@@ -62,8 +62,8 @@ def _look_ahead(gateway: Gateway) -> None:
     """Find out for a large fleet what its first visitor would wait for; later ones see the news."""
     with suppress(SisgateError):
         if len(gateway.providers.names()) > FEW:
-            gateway.sla.list()
             gateway.fleet.dashboard()
+            gateway.sla.list()
 
 
 def _bound(host: str, port: int) -> socket.socket:
