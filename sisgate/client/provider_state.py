@@ -38,6 +38,7 @@ def provider_of(document: Json) -> ProviderOverview:
         obstacles=[obstacle_of(each) for each in document["obstacles"]],
         absent=None if absent is None else value_of(list[AbsentDataset], absent),
         workers=document.get("workers"),
+        refused_slots=document.get("keys_refused", ()),
     )
 
 

@@ -24,7 +24,8 @@ class ProviderOverview:
     """One provider. Values from Redis are None while it is away, `key_slots` without the ledger.
 
     `limits` are as configured, none for no limit; `weights` those of its endpoints by URL.
-    `waiting` counts messages in its queue; `key_slots` have an active key; `workers` serve it now.
+    `waiting` counts messages in its queue; `key_slots` have an active key, which it refuses in
+    `refused_slots`; `workers` serve it now.
     `absent` are the datasets that it does not offer, None if not requested.
     """
 
@@ -45,15 +46,18 @@ class ProviderOverview:
     obstacles: Sequence[Obstacle] = ()
     absent: Sequence[AbsentDataset] | None = None
     workers: Sequence[str] | None = None
+    refused_slots: Sequence[str] = ()
 
     @classmethod
-    def of(cls, config: ProviderConfig, key_slots: Sequence[str] | None) -> Self:
+    def of(cls, config: ProviderConfig, slots: Mapping[str, bool] | None) -> Self:
         """Return what the configuration says, and nothing yet of what Redis knows."""
         return cls(
             config.name, config.kind, config.windows, config.burst,
             {each.url: each.weight for each in config.endpoints},
             getattr(config.dialect, "base_path", None) or None, config.auth_method,
-            config.token_endpoint, config.pool, tuple(config.dialect_class.resources), key_slots,
+            config.token_endpoint, config.pool, tuple(config.dialect_class.resources),
+            None if slots is None else list(slots),
+            refused_slots=[slot for slot, is_refused in (slots or {}).items() if is_refused],
         )  # fmt: skip
 
     @property
@@ -67,6 +71,11 @@ class ProviderOverview:
     def is_overridden(self) -> bool:
         """Whether its limits were set at run time."""
         return self.limiter is not None and self.limiter.overridden
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the provider refuses each of its keys, so that calls fail."""
+        return bool(self.key_slots) and set(self.key_slots or ()) == set(self.refused_slots)
 
     @property
     def is_held(self) -> bool:
@@ -86,6 +95,7 @@ class ProviderOverview:
             "auth": self.auth,
             "token_url": self.token_url,
             "keys": self.key_slots,
+            "keys_refused": list(self.refused_slots),
             **limiter_values(self.limiter),
             "windows": list(self.windows),
             "waiting": self.waiting,
@@ -116,14 +126,14 @@ class Overview:
 def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
     """Return the state of providers that the caller may see."""
     unknown: list[str] = []
-    slots: dict[str, list[str]] | None = None
+    slots: dict[str, dict[str, bool]] | None = None
     try:
         with core.database.read() as session:
             slots = active_slots(session)
     except DatabaseUnavailable as error:
         unknown.append(error.message)
     providers = [
-        ProviderOverview.of(config, None if slots is None else slots.get(config.name, []))
+        ProviderOverview.of(config, None if slots is None else slots.get(config.name, {}))
         for config in configs
     ]
     try:

@@ -63,12 +63,15 @@ def rotation_failures(session: Session, provider: str | None = None) -> dict[tup
     return {(name, slot): str(why) for name, slot, why in session.execute(query)}
 
 
-def active_slots(session: Session) -> dict[str, list[str]]:
-    """Return by provider which of its slots have an active key."""
-    query = select(Key.provider, Key.slot).where(Key.state == KeyState.ACTIVE)
-    found: dict[str, list[str]] = {}
-    for provider, slot in session.execute(query.order_by(Key.provider, Key.created_at.desc())):
-        found.setdefault(provider, []).append(slot)
+def active_slots(session: Session) -> dict[str, dict[str, bool]]:
+    """Return by provider which of its slots have an active key, and whether it is refused."""
+    query = select(Key.provider, Key.slot, Key.suspect_at.is_not(None))
+    query = query.where(Key.state == KeyState.ACTIVE)
+    found: dict[str, dict[str, bool]] = {}
+    for provider, slot, is_refused in session.execute(
+        query.order_by(Key.provider, Key.created_at.desc())
+    ):
+        found.setdefault(provider, {})[slot] = is_refused
     return found
 
 

@@ -95,6 +95,8 @@ def _state(provider: ProviderOverview) -> Text:
         return Text(f"blocked {duration(state.blocked_seconds)}", "yellow")
     if provider.is_held:
         return Text("held by its breaker" + "s" * (len(provider.weights) > 1), "bold red")
+    if provider.is_refused:
+        return Text("refuses its key" + "s" * (len(provider.refused_slots) > 1), "bold red")
     wait = state.next_permit_in_seconds.get(Priority.NORMAL, 0)
     if state.known and wait > 0:
         return Text(f"next in {duration(wait)}", "yellow")

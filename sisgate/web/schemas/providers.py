@@ -152,6 +152,7 @@ class ProviderDocument(LimiterDocument):
     obstacles: list[Obstacle]
     workers: Annotated[list[str] | None, Field(description="Which serve it now.")]
     keys: Annotated[list[str] | None, Field(description="Slots with an active key.")]
+    keys_refused: Annotated[list[str], Field(description="Slots whose key it refuses.")]
     auth: str
     token_url: str | None
     base_path: str | None

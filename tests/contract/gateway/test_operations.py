@@ -21,6 +21,7 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.gateway import AuditFilter
+from sisgate.ledger.keys import suspect
 from tests.contract.gateway.world import LIMITED, NAME, World
 
 
@@ -32,6 +33,12 @@ def test_providers_tell_their_limits_and_why_they_take_no_calls(world: World) ->
     assert limited.name == LIMITED
     assert (limited.as_dict()["limits"], limited.as_dict()["waiting"]) == (["1/h"], 0)
     assert not limited.is_held
+    key = world.admin.keys.of(LIMITED).add("limited-client", "s3cret", actor="test")
+    assert not providers.overview(LIMITED).providers[0].is_refused
+    with world.fleet.context.database.write() as session:
+        suspect(session, key.id, "401", world.fleet.context.clock.now())
+    (refused,) = providers.overview(LIMITED).providers
+    assert (refused.refused_slots, refused.is_refused) == (["primary"], True)
     assert {each.name for each in providers.overview().providers} == {NAME, LIMITED}
     assert providers.hold(LIMITED) is None
     queue = providers.queue(LIMITED)
