@@ -77,9 +77,7 @@ def processor_seconds(command: list[str], environment: Mapping[str, str]) -> flo
     return used.ru_utime + used.ru_stime
 
 
-def _contenders(
-    environment: Mapping[str, str],
-) -> dict[str, tuple[list[str], Mapping[str, str]]]:
+def _contenders(environment: Mapping[str, str]) -> dict[str, tuple[list[str], Mapping[str, str]]]:
     sisgate = [sys.executable, "-m", "sisgate.cli"]
     return {
         **{name: ([sys.executable, "-c", code], environment) for name, code in PYTHON.items()},

@@ -58,10 +58,7 @@ def digest(document: Mapping[str, Any]) -> str:
 
 
 def read_file(
-    path: Path,
-    known: KnownProviders | None = None,
-    *,
-    tables: Mapping[str, Any] | None = None,
+    path: Path, known: KnownProviders | None = None, *, tables: Mapping[str, Any] | None = None
 ) -> Draft:
     """Return the fleet's part of a configuration file, of which `tables` may be known already.
 

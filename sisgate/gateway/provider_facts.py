@@ -40,11 +40,7 @@ from sisgate.verdict.facts import (
     Timing,
 )
 from sisgate.verdict.slowness import may_be_slow
-from sisgate.verdict.unattended import (
-    FailedSync,
-    HeldSync,
-    Unsettled,
-)
+from sisgate.verdict.unattended import FailedSync, HeldSync, Unsettled
 
 PAGES_BEFORE = timedelta(days=7)
 """How far back it is asked whether a provider that gives pages gave data."""

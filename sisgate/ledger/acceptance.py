@@ -52,23 +52,17 @@ class NewJob:
 
 
 def accept(
-    session: Session,
-    new: NewJob,
-    now: datetime,
-    *,
-    published_at: datetime | None = None,
-    asks_the_same: Callable[[Job], bool] | None = None,
+    session: Session, new: NewJob, now: datetime, *, published_at: datetime | None = None
 ) -> tuple[Job, bool]:
     """Insert a job and return it, detached, with True, or the earlier one with False.
 
     A job is earlier when it has the same id, or the same app and idempotency key. Raises
-    `IdempotencyConflict` when that one was asked for with other arguments: another fingerprint,
-    or what `asks_the_same` says where it is given.
+    `IdempotencyConflict` when that one was asked for with other arguments: another fingerprint.
     """
     values = _values_of(new, now, published_at)
     if call_statements.insert_job(session, values):
         return Job(**values), True
-    return _earlier(session, new, asks_the_same), False
+    return _earlier(session, new, None), False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,8 @@ def accept_to_publish(
 ) -> Accepted:
     """Accept a job as `accept` does; a request with its one call. The caller publishes it.
 
-    A live request with the same `shared_as` is returned instead of a new one.
+    Where `asks_the_same` is given, it says whether an earlier job had the same arguments. A live
+    request with the same `shared_as` is returned instead of a new one.
     """
     values = _values_of(new, now, now)
     if new.kind is not JobKind.REQUEST:

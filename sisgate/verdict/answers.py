@@ -1,7 +1,5 @@
 """Answers that cannot be used: not in the dialect, or pages for people. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from itertools import takewhile

@@ -1,7 +1,5 @@
 """Why calls wait although the provider takes them: quota, floods, pace, slots. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 

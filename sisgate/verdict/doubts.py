@@ -1,7 +1,5 @@
 """Doubts whether a provider is away, or our own network. Pure."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 

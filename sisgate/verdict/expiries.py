@@ -1,7 +1,5 @@
 """Keys and certificates that end. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """What lets no call of a provider through: obstacles, pauses, pins, breakers, blocks. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 

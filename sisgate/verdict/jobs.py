@@ -1,7 +1,5 @@
 """Why one job waits, or how it ended, and who is at fault. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,18 +9,11 @@ from sisgate.domain.sentences import inside
 from sisgate.domain.states import JobState
 from sisgate.liveness.obstacles import Cause
 from sisgate.verdict.congestion import quota_of
-from sisgate.verdict.facts import (
-    RECENT_SECONDS,
-    AppBacklog,
-    JobFacts,
-    ProviderFacts,
-)
+from sisgate.verdict.facts import RECENT_SECONDS, AppBacklog, JobFacts, ProviderFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, PartyKind, Severity, Trouble
 from sisgate.verdict.holds import PARTIES, by_hand
 from sisgate.verdict.parts import newest
-from sisgate.verdict.unattended import (
-    HeldSync,
-)
+from sisgate.verdict.unattended import HeldSync
 
 ABOUT_TO_START_SECONDS = 5.0
 """A job that waits for less is about to start."""

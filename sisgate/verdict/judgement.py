@@ -1,7 +1,5 @@
 """The verdict on a provider, a dataset, a job or the fleet, from the facts of one moment. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime

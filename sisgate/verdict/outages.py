@@ -1,7 +1,5 @@
 """Whose fault it is that calls of a provider fail: where they break off tells. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Which part of a provider fails: all of it, a dataset, a method, an endpoint. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from sisgate.breakers.spec import State

@@ -1,7 +1,5 @@
 """Refused keys and requests, and answers that cannot be used: whose fault they are. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
@@ -11,17 +9,11 @@ from sisgate.domain.sentences import inside
 from sisgate.liveness.obstacles import listed
 from sisgate.verdict.answers import unusable_answers
 from sisgate.verdict.expiries import label_of, name_of, replacement_of
-from sisgate.verdict.facts import (
-    MetError,
-    ProviderFacts,
-    RecentCall,
-)
+from sisgate.verdict.facts import MetError, ProviderFacts, RecentCall
 from sisgate.verdict.failed_calls import current_errors
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.parts import CHANCE, FEWEST, FEWEST_ALIKE, newest
-from sisgate.verdict.unattended import (
-    FailedSync,
-)
+from sisgate.verdict.unattended import FailedSync
 
 NEARLY_ALL = 0.8
 """From this share of 401 and 403 on, the key is at fault, and not what was asked for."""

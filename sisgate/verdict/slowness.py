@@ -1,7 +1,5 @@
 """What takes long: the provider, a part of it, or we ourselves. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from statistics import median
 

@@ -1,7 +1,5 @@
 """Why a dataset is older than it should be, though nothing keeps it from being read. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from sisgate.domain.figures import duration

@@ -1,7 +1,5 @@
 """Facts of what goes on until a person looks at it: held, failed and unsettled work. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 
