@@ -25,12 +25,15 @@ from sisgate.integrations.responses import of_answer, of_job
 
 if TYPE_CHECKING:
     from sisgate.client import HttpGateway
+    from sisgate.gateway import Wait
 
     AnyGateway = Gateway | HttpGateway
 
 CLOCK = SystemClock()
 RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 300.0
+OUTLOOK_SECONDS = 5.0
+"""How long a caller whose time is up waits at most to be told what its job waits for."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ class Asking:
         if options.keep == 0:
             return None, True
         try:
-            wait = await self._process.run(gateway.jobs.waits_for, status.id)
+            wait = await wait_of(self._process, gateway, status.id)
         except BrokerUnavailable:
             return None, False  # the job is kept, and published later
         if wait is None:
@@ -200,12 +203,23 @@ class Asking:
     async def _retry_after(self, gateway: AnyGateway, job_id: str) -> float:
         until = None
         with suppress(BrokerUnavailable):
-            wait = await self._process.run(gateway.jobs.waits_for, job_id)
+            wait = await wait_of(self._process, gateway, job_id)
             until = wait.until if wait is not None else None
         return _seconds_until(until)
 
     def _job(self, status: JobStatus, root_path: str, retry_after: float) -> Response:
         return of_job(status, f"{root_path}{self._interceptor.job_path(status.id)}", retry_after)
+
+
+async def wait_of(process: ProcessGateway, gateway: AnyGateway, job_id: str) -> Wait | None:
+    """Return what a job waits for; `BrokerUnavailable` if Redis is down, or takes too long."""
+    asking = asyncio.ensure_future(process.run(gateway.jobs.waits_for, job_id))
+    done, _ = await asyncio.wait({asking}, timeout=OUTLOOK_SECONDS)
+    if not done:
+        # Its thread ends by itself; what it finds then is nobody's.
+        asking.add_done_callback(lambda late: late.cancelled() or late.exception())
+        raise BrokerUnavailable("Redis takes too long to answer.", job=job_id)
+    return asking.result()
 
 
 def _deadline(seconds: float) -> float:
