@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from sisgate.domain.figures import duration
 from sisgate.domain.validation import did_you_mean
 
 _MESSAGES: Mapping[str, str] = {
@@ -48,19 +50,28 @@ def plain_message(kind: str, message: str, context: Mapping[str, Any]) -> str:
     'is missing'
     >>> plain_message("greater_than_equal", "Input should be …", {"ge": 1})
     'must be at least 1'
-    >>> plain_message("greater_than_equal", "Input should be …", {"ge": "1 hour"})
-    'must be at least 1 hour'
+    >>> plain_message("less_than_equal", "Input should be …", {"le": "datetime.timedelta(days=3)"})
+    'must be at most 3 d'
     >>> plain_message("time_delta_parsing", "Input should be …", {"error": "…"})
     'write a duration: seconds, or a text such as "30m" or "P7D"'
     >>> plain_message("value_error", "Value error, a base path begins with /", {})
     'a base path begins with /'
     """
     if kind in _MESSAGES:
-        # A bound is a number, or a duration as text.
-        shown = {k: f"{v:g}" if isinstance(v, int | float) else v for k, v in context.items()}
-        return _MESSAGES[kind].format(**shown)
+        return _MESSAGES[kind].format(**{name: _shown(value) for name, value in context.items()})
     shape = next((hint for start, hint in _SHAPES.items() if kind.startswith(f"{start}_")), None)
     return shape or message.removeprefix("Value error, ")
+
+
+def _shown(bound: Any) -> Any:
+    """Return a bound for people. Pydantic tells of durations as Python writes them."""
+    if isinstance(bound, int | float):
+        return f"{bound:g}"
+    written = re.fullmatch(r"datetime\.timedelta\((.*)\)", str(bound))
+    if written is None:
+        return bound
+    parts = {name: int(value) for name, value in re.findall(r"(days|seconds)=(\d+)", written[1])}
+    return duration(timedelta(**parts).total_seconds())
 
 
 Place = tuple[str | int, ...]

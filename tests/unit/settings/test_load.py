@@ -233,6 +233,18 @@ def test_mistakes_come_in_plain_words_in_the_order_of_lines(tmp_path: Path) -> N
     assert "Input should" not in str(caught.value)
 
 
+def test_a_duration_that_is_too_short_or_long_is_told_in_units(tmp_path: Path) -> None:
+    """Not as Python writes it."""
+    file = tmp_path / "sisgate.toml"
+    file.write_text(
+        '[webhooks]\ngive_up_after = "30s"\n[alerts]\nevery = "2h"\n[retention]\nusage = "1m"\n'
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(file, data_dir=tmp_path)
+    bounds = sorted(each.rpartition(": ")[2] for each in caught.value.problems)
+    assert bounds == ["must be at least 1 h", "must be at least 1 min", "must be at most 10 min"]
+
+
 @pytest.mark.parametrize(
     ("lines", "lease"),
     [
