@@ -1,7 +1,5 @@
 """What a verdict consists of: findings, each with its culprit, evidence and remedy. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What waits for a person or an app, while calls go on. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from sisgate.domain.figures import counted, duration

@@ -1,7 +1,5 @@
 """What a caller whose time is up is told about its job."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from types import SimpleNamespace
