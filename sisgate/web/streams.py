@@ -148,13 +148,12 @@ class LineStreams:
             await end()
             raise
 
-        async def chunks() -> AsyncIterator[bytes]:
-            lines = first
+        async def chunks(lines: bytes) -> AsyncIterator[bytes]:
             while lines:
                 yield lines
                 lines = await chunk()
 
-        return _LinesResponse(chunks(), end, headers)
+        return _LinesResponse(chunks(first), end, headers)
 
 
 class _LinesResponse(StreamingResponse):
