@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Generic, Self, TypeVar, overload
 
 from sisgate.errors import ConfigurationError
 
@@ -64,12 +64,14 @@ def names_from(package: str) -> Callable[[str], object]:
     The names are those that the package imports below `if TYPE_CHECKING:`, written once, there. Who
     imports one name, or a module of the package, then does not load all the others.
     """
+    # That of the package itself, which is calling. Not every loader can give it: pytest's, which
+    # loads us where the plug-in `sisgate.testing` is installed, cannot.
+    code = sys._getframe(1).f_code
 
     @cache
     def places() -> dict[str, str]:
-        loader: Any = sys.modules[package].__loader__
         module, found = "", {}
-        for step in dis.get_instructions(loader.get_code(package)):
+        for step in dis.get_instructions(code):
             if step.opname == "IMPORT_NAME":
                 module = step.argval
             elif step.opname == "IMPORT_FROM":
