@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from sisgate.domain.certificates import places_of
 from sisgate.domain.links import Link, link_of
 from sisgate.domain.priorities import Priority
+from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.ledger_facts import RECENT, LedgerFacts
 from sisgate.gateway.liveness import Liveness
 from sisgate.ledger import controls, jobs, recent_work
-from sisgate.ledger.keys import USABLE
 from sisgate.ledger.recent_work import AppCalls, EndedAttempt, ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Control, Job, Key
 from sisgate.liveness.heartbeats import EVERY_SECONDS
@@ -101,6 +101,12 @@ def host_of(config: ProviderConfig) -> str:
     return urlsplit(config.endpoints[0].url).hostname or config.name
 
 
+def _counts(key: Key) -> bool:
+    """Return whether a key is in use. One that was replaced may be refused or expire meanwhile."""
+    is_over = key.suspect_at is not None or key.expires_at is not None
+    return key.state == KeyState.ACTIVE or (key.state == KeyState.DRAINING and not is_over)
+
+
 class ProviderReader:
     """Reads the facts of providers: of thousands, of which most are idle, as of one."""
 
@@ -170,7 +176,7 @@ class ProviderReader:
             host=host_of(config),
             configured=config.windows,
             slow_seconds=config.breaker.slow_seconds,
-            keys=[self._key(key) for key in ledger.keys.get(name, ()) if key.state in USABLE],
+            keys=[self._key(key) for key in ledger.keys.get(name, ()) if _counts(key)],
             warn_before_seconds=config.rotation.warn_before.total_seconds(),
             held=[held_sync(job, self._now) for job in ledger.held.get(name, ())],
             failed_syncs=[failed_sync(job) for job in ledger.failed_syncs.get(name, ())],

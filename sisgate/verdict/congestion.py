@@ -302,11 +302,13 @@ def _taken(facts: ProviderFacts, oldest: float) -> Finding | None:
     """Return that others wait while one app makes the calls that the pace allows."""
     calls = Counter(each.app for each in facts.recent if each.seconds_ago <= oldest)
     app, share = _top(calls)
-    others = sum(each.calls for each in facts.backlog if each.app != app)
+    behind = [each for each in facts.backlog if each.app != app]
+    others = sum(each.calls for each in behind)
     if app is None or calls[app] < TAKEN_CALLS or share < MOST or not others:
         return None
     if oldest < TAKEN_SECONDS or others < MOST * facts.waiting:
         return None
+    lowest = Priority(max(p for each in behind for p, calls in each.by_priority.items() if calls))
     return Finding(
         Trouble.APP_FLOOD,
         Party("app", app),
@@ -315,8 +317,8 @@ def _taken(facts: ProviderFacts, oldest: float) -> Finding | None:
         f"{counted(others, 'call')} of others wait for {facts.name}, the oldest for "
         f"{duration(oldest)}: {app} took {calls[app]:,} of the {calls.total():,} that the pace "
         "of its limit has allowed meanwhile",
-        f"Ask {app} to call less or at a lower priority, or bound it by highest_priority or "
-        f"weight under [apps.{app}] in the configuration.",
+        f"Ask {app} to call less, give what waits a higher priority, or let {app} take turns with "
+        f'it: highest_priority = "{lowest.word}" under [apps.{app}] in the configuration.',
         {
             "waiting": facts.waiting,
             "oldest_seconds": round(oldest),

@@ -26,8 +26,8 @@ def keys_ending(facts: ProviderFacts) -> Iterator[Finding]:
             Severity.HARMS if is_over and is_only else Severity.WARNS,
             Certainty.CERTAIN,
             f"the {label_of(key)} of {facts.name} {when}",
-            f"Replace it by hand: {replacement_of(facts.name, key)}; with a key source, see "
-            "`sisgate audit tail` why no rotation came.",
+            f"Replace it by hand: {replacement_of(facts.name, key)}; with a key source, "
+            f"`sisgate keys list {facts.name}` shows why no rotation came.",
             {"key": key.id, "slot": key.slot, "expires_in_seconds": round(left)},
             facts.name,
         )

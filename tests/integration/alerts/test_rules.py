@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from sisgate.domain.certificates import Certificate
 from sisgate.domain.periods import Period
-from sisgate.domain.states import JobState
+from sisgate.domain.states import JobState, KeyState
 from sisgate.gateway import AlertStatus
 from sisgate.ledger import jobs, rollups
 from sisgate.ledger import schema as tables
@@ -90,6 +90,12 @@ def test_keys_and_processes_and_waiting_calls(scene: Scene) -> None:
     soon = fired(scene, "key-expiry")
     assert (soon.severity, soon.cause) == ("warning", "key_expires")
     _expire(scene, None)
+    ends(scene)
+    replaced = {"state": KeyState.DRAINING, "suspect_at": scene.clock.now()}
+    with scene.runtime.database.write() as session:
+        of_clark = update(tables.Key).where(tables.Key.provider == "clark")
+        session.execute(of_clark.values(replaced))
+    scene.gateway.keys.of("clark").add("clark-2", "s3cret", actor="test")
     ends(scene)
     with scene.runtime.database.write() as session:
         session.execute(delete(tables.Key))

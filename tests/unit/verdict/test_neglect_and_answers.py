@@ -139,6 +139,7 @@ def test_an_app_that_takes_what_the_pace_allows_is_named() -> None:
         "3 calls of others wait for clark, the oldest for 10 min 10 s: lms took 30 of the 31 that "
         "the pace of its limit has allowed meanwhile"
     )
+    assert 'highest_priority = "normal" under [apps.lms]' in found.remedy
     few = culprit_of(judged(recent=calls[25:], **facts))
     assert (few.cause, few.party.kind) == ("pace_bound", "nobody")
 
