@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dis
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Generic, Self, TypeVar, overload
@@ -58,30 +56,18 @@ def gc_seldom() -> None:
     gc.set_threshold(50_000, 10, 10)
 
 
-def names_from(package: str) -> Callable[[str], object]:
+def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
     """Return a `__getattr__` for a package that imports each name on first access (PEP 562).
 
-    The names are those that the package imports below `if TYPE_CHECKING:`, written once, there. Who
-    imports one name, or a module of the package, then does not load all the others.
+    `modules` gives the names of each module. Who imports one name, or a module of the package, then
+    does not load all the others.
     """
-    # That of the package itself, which is calling. Not every loader can give it: pytest's, which
-    # loads us where the plug-in `sisgate.testing` is installed, cannot.
-    code = sys._getframe(1).f_code
-
-    @cache
-    def places() -> dict[str, str]:
-        module, found = "", {}
-        for step in dis.get_instructions(code):
-            if step.opname == "IMPORT_NAME":
-                module = step.argval
-            elif step.opname == "IMPORT_FROM":
-                found[step.argval] = module
-        return found
+    places = {name: module for module, names in modules.items() for name in names.split()}
 
     def get(name: str) -> object:
-        if name.startswith("__") or name not in places():
+        if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(places()[name]), name)
+        value = getattr(import_module(places[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 

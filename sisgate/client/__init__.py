@@ -9,6 +9,6 @@ from sisgate.start_up import names_from
 if TYPE_CHECKING:
     from sisgate.client.http_gateway import HttpGateway
 else:
-    __getattr__ = names_from(__name__)
+    __getattr__ = names_from(__name__, {"sisgate.client.http_gateway": "HttpGateway"})
 
 __all__ = ["HttpGateway"]

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from sisgate.settings.provider import ProviderConfig
     from sisgate.settings.provider_parts import Endpoint, PathRule
 else:
-    __getattr__ = names_from(__name__)
+    __getattr__ = names_from(
+        __name__,
+        {
+            "sisgate.settings.load": "load_settings",
+            "sisgate.settings.model": "Settings",
+            "sisgate.settings.provider": "ProviderConfig",
+            "sisgate.settings.provider_parts": "Endpoint PathRule",
+        },
+    )
 
 __all__ = ["Endpoint", "PathRule", "ProviderConfig", "Settings", "load_settings"]

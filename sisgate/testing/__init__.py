@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from sisgate.testing.double import GatewayDouble
     from sisgate.testing.provider import ProviderReply, SentRequest
 else:
-    __getattr__ = names_from(__name__)
+    __getattr__ = names_from(
+        __name__,
+        {
+            "sisgate.testing.double": "GatewayDouble",
+            "sisgate.testing.provider": "ProviderReply SentRequest",
+        },
+    )
 
 __all__ = ["GatewayDouble", "ProviderReply", "SentRequest"]

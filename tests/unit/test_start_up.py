@@ -4,11 +4,9 @@ import gc
 import subprocess
 import sys
 from collections.abc import Iterator
-from types import ModuleType
 
 import pytest
 
-from sisgate.domain.states import JobState
 from sisgate.start_up import gc_frozen_imports
 
 PROGRAM = """
@@ -65,22 +63,3 @@ def test_commands_and_workers_load_so(module: str) -> None:
         text=True,
     )
     assert done.stdout.strip() == "[true, true, true]"
-
-
-def test_names_are_found_whatever_loaded_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the plug-in `sisgate.testing` installed, pytest loads us, and gives no code."""
-    source = (
-        "from typing import TYPE_CHECKING\n"
-        "from sisgate.start_up import names_from\n"
-        "if TYPE_CHECKING:\n"
-        "    from sisgate.domain.states import JobState\n"
-        "else:\n"
-        "    __getattr__ = names_from(__name__)\n"
-    )
-    package = ModuleType("lazy_names")
-    package.__loader__ = None
-    monkeypatch.setitem(sys.modules, "lazy_names", package)
-    exec(compile(source, "lazy_names.py", "exec"), vars(package))
-    assert package.JobState is JobState
-    with pytest.raises(AttributeError, match="no attribute 'Jobstate'"):
-        _ = package.Jobstate
