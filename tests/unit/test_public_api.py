@@ -1,6 +1,9 @@
 """What apps import from sisgate: these names, and little else with them."""
 
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 import sisgate
 from sisgate import errors
@@ -21,6 +24,13 @@ def test_the_public_names_are_these() -> None:
     """A name that comes or goes is a decision, made here as well."""
     assert sorted(sisgate.__all__) == NAMES
     assert all(hasattr(sisgate, name) for name in sisgate.__all__)
+
+
+@pytest.mark.parametrize("package", ["gateway", "settings", "client", "testing"])
+def test_each_name_of_a_package_is_where_it_says(package: str) -> None:
+    """They are imported on first use, from a table that nothing else reads."""
+    whole = import_module(f"sisgate.{package}")
+    assert [name for name in whole.__all__ if not hasattr(whole, name)] == []
 
 
 def test_the_gateway_has_these_names_and_no_others(tmp_path: Path) -> None:
