@@ -46,6 +46,14 @@ def unusable_answers(facts: ProviderFacts) -> Iterator[Finding]:
     )
 
 
+def named(message: str) -> str:
+    """Return the error of an unusable answer, in other words where it was a page for people."""
+    found = NOT_JSON.search(message)
+    if found is None or "html" not in found[1]:
+        return message
+    return "an HTML page came in place of data, such as a log-in or maintenance page"
+
+
 def gives_pages(recent: Sequence[RecentCall]) -> bool:
     """Return whether the newest requests that were answered as asked all got pages."""
     answered = [each.is_page for each in recent if each.succeeded and each.part.isupper()]

@@ -8,11 +8,13 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.sentences import inside
 from sisgate.domain.states import JobState
 from sisgate.liveness.obstacles import Cause
+from sisgate.verdict.answers import named
 from sisgate.verdict.congestion import quota_of
 from sisgate.verdict.facts import RECENT_SECONDS, AppBacklog, JobFacts, ProviderFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, PartyKind, Severity, Trouble
 from sisgate.verdict.holds import PARTIES, by_hand
 from sisgate.verdict.parts import newest
+from sisgate.verdict.refusals import answered
 from sisgate.verdict.unattended import HeldSync
 
 ABOUT_TO_START_SECONDS = 5.0
@@ -201,7 +203,7 @@ def _failed(job: JobFacts, facts: ProviderFacts, found: Sequence[Finding]) -> It
         case "answer_invalid":
             yield _finding(
                 job, Trouble.ANSWERS_INVALID, provider, Severity.STOPS, Certainty.LIKELY,
-                message, again,
+                named(message), again,
             )  # fmt: skip
         case "poison":
             yield _finding(
@@ -280,6 +282,14 @@ def held(sync: HeldSync, provider: str) -> Finding:
 
 
 def _refused(job: JobFacts, status: object, certainty: Certainty) -> Finding:
+    if job.resource is not None and isinstance(status, int) and 300 <= status < 400:
+        # The path of a list is none of an app's choosing.
+        return _finding(
+            job, Trouble.PROVIDER_MOVED, Party("provider", job.provider), Severity.STOPS,
+            Certainty.LIKELY, f"in place of {job.resource} the provider {answered(status)}",
+            f"Ask the operator of {job.provider}, and correct its URL, base_path or auth: `sisgate "
+            f"providers show {job.provider}`.",
+        )  # fmt: skip
     if job.resource is None:
         party, what = Party("app", job.app), f"what {job.app} asked for"
         remedy = f"Correct the request, or ask the operator of {job.provider}."

@@ -8,10 +8,12 @@ import pytest
 from sisgate.admission.state import LimiterState, WindowState
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
+from sisgate.domain.states import JobState
 from sisgate.verdict.facts import (
     AppBacklog,
     DatasetFacts,
     FleetFacts,
+    JobFacts,
     KeyStanding,
     MetError,
     ProviderFacts,
@@ -221,6 +223,26 @@ def dataset(**facts: object) -> Verdict:
         ProviderFacts("clark"),
         FLEET,
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "words"),
+    [
+        ({"code": "provider_refused", "status": 302}, "provider_moved", "302, a redirect"),
+        (
+            {"code": "answer_invalid", "message": "a body that is not JSON (text/html, 89 bytes)"},
+            "answers_invalid", "an HTML page came in place of data",
+        ),
+    ],
+)  # fmt: skip
+def test_a_log_in_in_place_of_a_list_is_called_so(
+    error: dict[str, object], cause: str, words: str
+) -> None:
+    """By the verdict on the dataset, whatever else is known of the provider."""
+    last = JobFacts("7", "clark", "orgs", "portal", 6, JobState.FAILED, 60.0, error)
+    culprit = culprit_of(dataset(last=last))
+    assert (culprit.cause, str(culprit.party)) == (cause, "provider clark")
+    assert words in culprit.message
 
 
 def test_old_data_says_why_it_is_not_read() -> None:
