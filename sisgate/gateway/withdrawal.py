@@ -34,17 +34,19 @@ def withdraw(core: Core, job_id: str, provider: str, *, actor: str | None = None
 
 def _no_answer(session: Session, job: Job, why: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the error of a job after withdrawing the calls that had not begun."""
-    is_under_way = bool(job_calls.running(session, job.id))
-    fate = (
-        "The call is in flight; its response is discarded."
-        if is_under_way
-        else "The call was not made and has been withdrawn."
-    )
+    is_under_way, tries = bool(job_calls.running(session, job.id)), job.calls_made
+    if is_under_way:
+        end = "gave no answer in time. The call is in flight; its response is discarded."
+    elif tries:
+        end = f"gave no good answer in time, to {tries:,} tr{'y' if tries == 1 else 'ies'}."
+    else:
+        end = "could not be called in time."
+    fate = "" if is_under_way else " The call has been withdrawn."
     if why is not None and not is_under_way:
-        message = f"{job.provider} gave no answer in time. {why['message']} {fate}"
+        message = f"{job.provider} {end} {why['message']}{fate}"
         return {"code": "job_expired", "message": message, "cause": why["cause"]}
     return {
         "code": "job_expired",
-        "message": f"{job.provider} gave no answer in time. {fate} Use a longer timeout, or see "
+        "message": f"{job.provider} {end}{fate} Use a longer timeout, or see "
         "`sisgate providers` for what holds it up.",
     }

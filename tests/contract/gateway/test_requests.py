@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from sisgate.errors import InvalidState, JobExpired, ProviderRefused, UnknownProvider, UsageError
+from sisgate.ledger.schema import Job
 from tests.contract.gateway.world import LIMITED, NAME, World
 
 
@@ -70,6 +72,11 @@ def test_a_request_that_nobody_waits_for_expires(world: World) -> None:
     assert (status.state, (status.error or {})["code"]) == ("expired", "job_expired")
     with pytest.raises(InvalidState):
         world.gateway.jobs.withdraw(job.id)
+    tried = world.gateway.enqueue_request(NAME, "GET", "/x")
+    with world.fleet.context.database.write() as session:
+        session.execute(update(Job).where(Job.id == tried.id).values(calls_made=2))
+    error = world.gateway.jobs.withdraw(tried.id).error or {}
+    assert "gave no good answer in time, to 2 tries." in error["message"]
     with pytest.raises(InvalidState):
         world.gateway.jobs.withdraw(world.gateway.sync(NAME, "orgs").id)
 
@@ -78,7 +85,7 @@ def test_without_an_answer_in_time_the_call_is_withdrawn(world: World) -> None:
     """It expires, with the reason and the ids."""
     with pytest.raises(JobExpired) as late:
         world.gateway.request(NAME, "GET", "/x", timeout=0.1)
-    assert "gave no answer in time" in late.value.message
+    assert "could not be called in time" in late.value.message
     assert "has been withdrawn" in late.value.message
     (status,) = world.gateway.jobs.list()
     assert status.state == "expired"
