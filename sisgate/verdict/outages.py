@@ -11,6 +11,7 @@ from sisgate.domain.links import Link
 from sisgate.domain.moments import local_time
 from sisgate.domain.network import TlsFault
 from sisgate.domain.sentences import inside
+from sisgate.errors import JobExpired
 from sisgate.routing.endpoints import short_name
 from sisgate.verdict.facts import FleetFacts, ProviderFacts
 from sisgate.verdict.failed_calls import FailedCalls, current_errors
@@ -245,7 +246,10 @@ def _evidence(facts: ProviderFacts, fleet: FleetFacts, failed: FailedCalls) -> d
         OTHERS: fleet.answering(facts.host),
         ANSWERS: failed.last_failed is not None,
         "waiting": facts.waiting,
-        "last_failure": next((e.message for e in current_errors(facts) if e.message), None),
+        "last_failure": next(
+            (e.message for e in current_errors(facts) if e.message and e.code != JobExpired.code),
+            None,
+        ),
     }  # fmt: skip
 
 

@@ -146,6 +146,16 @@ def test_an_app_that_takes_what_the_pace_allows_is_named() -> None:
     assert (few.cause, few.party.kind) == ("pace_bound", "nobody")
 
 
+def test_the_last_failure_is_one_of_a_call() -> None:
+    """Not that of a job which expired for want of one."""
+    met = [
+        MetError("job_expired", "clark could not be called in time.", seconds_ago=1.0),
+        MetError("provider_unavailable", "It answered 503.", 503, 2.0),
+    ]
+    found = culprit_of(judged(recent=called(*[("lms", 503)] * 6), met=met))
+    assert (found.cause, found.evidence["last_failure"]) == ("provider_down", "It answered 503.")
+
+
 def test_an_answer_that_broke_off_was_one() -> None:
     """Neither our network nor the way there is in doubt, though nobody else was called."""
     cut = [MetError("provider_unavailable", "It broke off.", broke_off=True)] * 4
