@@ -136,7 +136,7 @@ def timeline(invocation: Invocation, job: OneJob) -> None:
 
 @app.add(
     "sisgate jobs cancel 3f8a",
-    "sisgate jobs cancel state:accepted provider:skyward --dry-run",
+    "sisgate jobs cancel state:accepted state:running provider:skyward --dry-run",
     note="With a filter: all that match. Exits with 1 if some were left as they are.",
 )
 def cancel(
@@ -152,7 +152,7 @@ def cancel(
         act_on_all(invocation, "cancel", query, reason=reason, yes=yes, dry_run=dry_run)
         return
     if len(jobs) > 1 or dry_run:
-        raise UsageError("Give one job, or a filter such as state:accepted provider:skyward.")
+        raise UsageError("Give one job, or a filter such as state:running provider:skyward.")
     found = invocation.gateway.jobs.find(jobs[0])
     status = invocation.gateway.jobs.cancel(found, actor=user_name(), reason=reason)
     invocation.output.result(status, f"Job {status.id} is cancelled.")
