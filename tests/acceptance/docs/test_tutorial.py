@@ -148,6 +148,7 @@ def _pattern(line: str) -> str:
     pattern = re.escape(re.sub(r"\s+", " ", line.strip()))
     pattern = re.sub(r"[0-9a-f]{8}(?:\\-[0-9a-f]{4}){3}\\-[0-9a-f]{12}", "[0-9a-f-]{36}", pattern)
     pattern = pattern.replace(AN_ID, "[0-9a-f]{8}")
+    pattern = re.sub(r"\d{4}\\-\d\d\\-\d\d", "[0-9-]{10}", pattern)
     pattern = re.sub(r"(?<![{,\w-])\d[\d.,\\]*\\ s(?!\w)", lambda _: A_WHILE, pattern)
     pattern = re.sub(r"(?<![{,\w-])\d[\d,]*(?![}\w-])", r"[\\d,]+", pattern)
     # A planner may be quicker than the command that shows what was accepted.
