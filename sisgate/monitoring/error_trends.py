@@ -10,7 +10,10 @@ Trend = Literal["rising", "steady", "falling"]
 
 BEFORE = timedelta(hours=24)
 HOUR = timedelta(hours=1)
-LATELY = timedelta(minutes=20)
+COUNTED = timedelta(minutes=10)
+"""The time of one count."""
+
+LATELY = 2 * COUNTED
 """The time that is compared, the ten minutes that have begun and those before, with the day before.
 """
 
@@ -31,13 +34,14 @@ def per_span(counts: Mapping[datetime, int], now: datetime) -> tuple[int, float]
 
     What is usual is taken from the time since its first count of the day before.
 
-    >>> now = datetime(2026, 9, 1, 8)
+    >>> now = datetime(2026, 9, 1, 8, 5)
     >>> per_span({now - timedelta(minutes=minutes): 5 for minutes in range(5, 60, 10)}, now)
     (10, 10.0)
     """
     recent = sum(n for begin, n in counts.items() if begin > now - LATELY)
     before = {at: n for at, n in counts.items() if now - BEFORE < at <= now - LATELY}
-    known = now - LATELY - min(before, default=now)
+    # Without the count that has begun, and without the one before it, which is of lately as well.
+    known = ((now - min(before, default=now)) // COUNTED - 1) * COUNTED
     return recent, sum(before.values()) / max(1.0, known / LATELY)
 
 

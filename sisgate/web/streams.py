@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from itertools import islice
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -12,10 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from sisgate.clock import SystemClock
 from sisgate.errors import TooManyRequests
 from sisgate.gateway import Gateway
 from sisgate.web.schemas.jobs import JobDocument
 from sisgate.web.waiting import WaitingRequests
+
+CLOCK = SystemClock()
 
 EVENTS = "text/event-stream"
 JSON_LINES = "application/jsonl"
@@ -27,6 +29,9 @@ RETRY_MS = 2000
 """How soon a browser connects again."""
 
 LINES_AT_ONCE = 500
+
+CHUNK_SECONDS = 0.5
+"""Lines that take longer are sent one by one, as the steps of a long work are."""
 
 MOST_STREAMS = 20
 """How many streams of lines the owner of a token may have at a time, in each process."""
@@ -177,5 +182,9 @@ class _LinesResponse(StreamingResponse):
 
 
 def _chunk(rows: Iterator[Any], line: Callable[[Any], str]) -> bytes:
-    text = "".join(f"{line(row)}\n" for row in islice(rows, LINES_AT_ONCE))
-    return text.encode("utf-8", "surrogateescape")
+    lines, ends_at = [], CLOCK.monotonic() + CHUNK_SECONDS
+    for row in rows:
+        lines.append(f"{line(row)}\n")
+        if len(lines) == LINES_AT_ONCE or CLOCK.monotonic() >= ends_at:
+            break
+    return "".join(lines).encode("utf-8", "surrogateescape")

@@ -1,16 +1,20 @@
 """Records and changes over HTTP: JSON Lines, tags, cursors."""
 
+import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
+from starlette.responses import StreamingResponse
 
 from sisgate import Gateway
 from sisgate.domain.records import Row
 from sisgate.ledger import audit_log, datasets, records
 from sisgate.web import server
 from sisgate.web import streams as module_of_streams
+from testbed.clock import ManualClock
 from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
 from tests.integration.web.test_jobs_by_http import until
@@ -139,3 +143,23 @@ def test_an_owner_has_a_bounded_number_of_streams(
     streams = service.app.state.shared.streams
     until(lambda: not streams.count)
     assert status(one) == 200
+
+
+def test_lines_that_take_long_are_sent_one_by_one(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who follows a long work sees each step; quick lines come together."""
+    clock = ManualClock()
+    monkeypatch.setattr(module_of_streams, "CLOCK", clock)
+
+    def steps() -> Iterator[int]:
+        for seconds in (1, 1, 0, 0, 0):
+            clock.advance(seconds)
+            yield seconds
+
+    async def sent() -> list[Any]:
+        response = await module_of_streams.LineStreams().json(gateway, steps(), lambda step: step)
+        assert isinstance(response, StreamingResponse)
+        return [chunk async for chunk in response.body_iterator]
+
+    assert asyncio.run(sent()) == [b"1\n", b"1\n", b"0\n0\n0\n"]
