@@ -9,7 +9,7 @@ from sisgate.access.policy import Action
 from sisgate.audit import log as audit
 from sisgate.breakers.spec import BreakerView, State
 from sisgate.domain.validation import aware, chosen
-from sisgate.errors import BrokerUnavailable, UsageError
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import call_queue, controls
 from sisgate.ledger.controls import Pin
@@ -145,14 +145,18 @@ class ProviderBreakers:
                     action=f"breaker:endpoint:{'pin' if pin else 'unpin'}", endpoint=url,
                     state=word, until=until.isoformat() if until else None,
                 )  # fmt: skip
-        self._apply(after)
+        self._apply(now)
         return changed
 
-    def _apply(self, pins: dict[str, Pin]) -> None:
+    def _apply(self, now: datetime) -> None:
         # Even if nothing changed: Redis may lack it.
         try:
-            self._breakers.set_pins({u: (State(pin.state), pin.until) for u, pin in pins.items()})
-        except BrokerUnavailable:
+            with controls.unchanging(self._core.database, self._config.name, now) as control:
+                pins = controls.pins_of(control, now)
+                self._breakers.set_pins(
+                    {url: (State(pin.state), pin.until) for url, pin in pins.items()}
+                )
+        except (BrokerUnavailable, DatabaseUnavailable):
             self.holds_now = False
             return
         self.holds_now = True

@@ -10,9 +10,10 @@ from sisgate.admission.state import LimiterState
 from sisgate.audit import log as audit
 from sisgate.domain.rates import Rate
 from sisgate.domain.validation import aware
-from sisgate.errors import BrokerUnavailable, UsageError
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import call_queue, controls
+from sisgate.ledger.schema import Control
 from sisgate.settings import ProviderConfig
 
 
@@ -95,7 +96,9 @@ class ProviderControl:
                 )  # fmt: skip
             call_queue.make_due(session, [name], now)
         # Even if nothing changed: Redis may lack it.
-        self._write_to_redis(lambda: self._core.limiter.set_limits(name, windows))
+        self._write_to_redis(
+            lambda control: self._core.limiter.set_limits(name, controls.windows_of(control))
+        )
         return changed
 
     def pause(
@@ -110,20 +113,33 @@ class ProviderControl:
         if until is not None and until <= self._core.clock.now():
             raise UsageError(f"The end of the pause, {until.isoformat()}, has already passed.")
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)
-        self._write_to_redis(lambda: self._core.limiter.pause(self._config.name, until))
+        self._write_pause()
 
     def resume(self, *, actor: str, reason: str | None = None) -> bool:
         """Resume calls; return whether the provider was paused."""
         actor = self._may_change(actor)
         was_paused = self._set_pause(paused=False, until=None, actor=actor, reason=reason)
         # Even if it was not paused: Redis may lack an earlier `resume`.
-        self._write_to_redis(lambda: self._core.limiter.resume(self._config.name))
+        self._write_pause()
         return was_paused
 
-    def _write_to_redis(self, write: Callable[[], object]) -> None:
+    def _write_pause(self) -> None:
+        limiter, name = self._core.limiter, self._config.name
+
+        def write(control: Control) -> None:
+            if control.paused:
+                limiter.pause(name, control.paused_until)
+            else:
+                limiter.resume(name)
+
+        self._write_to_redis(write)
+
+    def _write_to_redis(self, write: Callable[[Control], None]) -> None:
+        core = self._core
         try:
-            write()
-        except BrokerUnavailable:
+            with controls.unchanging(core.database, self._config.name, core.clock.now()) as control:
+                write(control)
+        except (BrokerUnavailable, DatabaseUnavailable):
             self.holds_now = False
             return
         self.holds_now = True

@@ -1,6 +1,7 @@
 """What a person has set for a provider at run time, kept where a wiped Redis cannot lose it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.rates import Rate
+from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Control
 from sisgate.ledger.statements import lock_or_make
 
@@ -54,6 +56,16 @@ def note_block(session: Session, provider: str, until: datetime, now: datetime) 
 def lock(session: Session, provider: str, now: datetime) -> Control:
     """Return what is set for a provider, locked until the transaction ends; made if need be."""
     return lock_or_make(session, Control, provider=provider, paused=False, changed_at=now)
+
+
+@contextmanager
+def unchanging(database: Database, provider: str, now: datetime) -> Iterator[Control]:
+    """Give what is set for a provider, which nobody changes within the block.
+
+    For writing it to Redis: a process that is slow in between would put back what was set before.
+    """
+    with database.write() as session:
+        yield lock(session, provider, now)
 
 
 def note_setter(

@@ -53,7 +53,7 @@ def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime, noticed: s
         sent = attempts.sent_since(session, config.name, since)
     # Controls first: from the rebuild on, permits are granted by them.
     if control is not None:
-        _apply(runtime, control, now)
+        _apply(runtime, config.name, now)
     known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in sent]
     known += checks_since(config, since, now)
     if runtime.limiter.rebuild(config.name, spec, known, noticed):
@@ -69,7 +69,7 @@ def apply_controls(runtime: Runtime) -> None:
         if (runtime.redis.get(APPLIED_CONTROLS()) or b"").decode() == version:
             return
         for control in overrides:
-            _apply(runtime, control, runtime.clock.now())
+            _apply(runtime, control.provider, runtime.clock.now())
             runtime.wakeups.signal_work(control.provider)
         runtime.redis.set(APPLIED_CONTROLS(), version)
         # Read again: a process that was frozen before it applied them has applied old ones.
@@ -84,21 +84,21 @@ def _version(overrides: Sequence[Control]) -> str:
     return hashlib.sha256(stamps.encode()).hexdigest() if overrides else ""
 
 
-def _apply(runtime: Runtime, control: Control, now: datetime) -> None:
-    limiter, name = runtime.limiter, control.provider
-    limiter.set_limits(name, controls.windows_of(control))
-    if control.paused:
-        limiter.pause(name, control.paused_until)
-    else:
-        limiter.resume(name)
-    if control.blocked_until is not None and control.blocked_until > now:
-        limiter.block(name, (control.blocked_until - now).total_seconds(), "asked before")
-    config = runtime.configuration.current().providers.get(name)
-    if config is not None:
-        pins = controls.pins_of(control, now)
-        runtime.endpoints(config).breakers.set_pins(
-            {endpoint: (State(pin.state), pin.until) for endpoint, pin in pins.items()}
-        )
+def _apply(runtime: Runtime, name: str, now: datetime) -> None:
+    limiter, config = runtime.limiter, runtime.configuration.current().providers.get(name)
+    with controls.unchanging(runtime.database, name, now) as control:
+        limiter.set_limits(name, controls.windows_of(control))
+        if control.paused:
+            limiter.pause(name, control.paused_until)
+        else:
+            limiter.resume(name)
+        if control.blocked_until is not None and control.blocked_until > now:
+            limiter.block(name, (control.blocked_until - now).total_seconds(), "asked before")
+        if config is not None:
+            pins = controls.pins_of(control, now)
+            runtime.endpoints(config).breakers.set_pins(
+                {endpoint: (State(pin.state), pin.until) for endpoint, pin in pins.items()}
+            )
 
 
 def _redis_time(runtime: Runtime) -> float:

@@ -1,11 +1,12 @@
 """Limits and pauses at run time: kept, audited, and seen by every limiter of the fleet."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy.orm import Session
 
 from sisgate import Gateway
 from sisgate.admission.limiter import Limiter
@@ -15,6 +16,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import UsageError
 from sisgate.ledger import audit_log, controls
+from sisgate.ledger.schema import Control
 from sisgate.redis.client import connect
 from workers.admission import limiter_recovery
 from workers.runtime import Runtime
@@ -137,6 +139,36 @@ def test_a_change_that_redis_did_not_hear_of_is_kept_and_holds_later(
     control.resume(actor="ana")
     limiter_recovery.apply_controls(runtime)
     assert gateway.providers.control("lincoln").state().paused_until is None
+
+
+def test_a_change_is_never_undone_by_a_worker_that_read_earlier(
+    gateway: Gateway, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for a moment: calls would be made of a provider that is paused, or above its limit."""
+    control = gateway.providers.control("lincoln")
+    control.pause(actor="ana")
+    control.resume(actor="ana")
+    seen = []
+
+    def read_then_changed(session: Session) -> Sequence[Control]:
+        monkeypatch.undo()
+        found = controls.all_set(session)
+        session.expunge_all()
+        control.set_limits("7/h", actor="ana")
+        control.pause(actor="ana")
+        gateway.providers.breakers("lincoln").set("open", actor="ana")
+        monkeypatch.setattr(runtime.wakeups, "signal_work", written)
+        return found
+
+    def written(_: str) -> None:
+        state = control.state()
+        pinned = [each.breaker.pinned for each in gateway.providers.breakers("lincoln").standings()]
+        seen.append((state.paused_until is not None, str(state.windows[0].rate), all(pinned)))
+
+    monkeypatch.setattr(controls, "all_set", read_then_changed)
+    limiter_recovery.apply_controls(runtime)
+    assert seen
+    assert set(seen) == {(True, "7/h", True)}
 
 
 @pytest.mark.parametrize(

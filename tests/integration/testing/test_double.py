@@ -82,7 +82,7 @@ def test_a_quota_is_spent_and_comes_back_with_time(double: GatewayDouble) -> Non
     passed = double.clock.now() - begun
     assert timedelta(minutes=25) < passed < timedelta(hours=1)
     double.set_quota("infinite_campus", 0)
-    with pytest.raises(JobExpired, match="no answer in time"):
+    with pytest.raises(JobExpired, match="could not be called in time"):
         double.gateway.request("infinite_campus", "GET", "/x", timeout=5)
 
 
