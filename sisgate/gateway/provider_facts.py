@@ -1,7 +1,7 @@
-"""Reads the facts of one provider of a verdict, and turns rows of the ledger into facts."""
+"""Reads the facts of one provider of a verdict."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,16 +10,27 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from sisgate.domain.certificates import places_of
-from sisgate.domain.links import Link, link_of
 from sisgate.domain.priorities import Priority
-from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.ledger_facts import RECENT, LedgerFacts
 from sisgate.gateway.liveness import Liveness
+from sisgate.gateway.row_facts import (
+    NameOf,
+    backlog_by_app,
+    by_hand,
+    failed_sync,
+    held_sync,
+    is_in_use,
+    key_standing,
+    met_error,
+    recent_call,
+    timed_calls,
+    unsettled_jobs,
+)
 from sisgate.ledger import controls, jobs, recent_work
 from sisgate.ledger.recent_work import AppCalls, EndedAttempt, ErrorRow, RunningAttempt
-from sisgate.ledger.schema import Control, Job, Key
+from sisgate.ledger.schema import Control
 from sisgate.liveness.heartbeats import EVERY_SECONDS
 from sisgate.liveness.obstacles import Obstacle
 from sisgate.monitoring.certificates import ending_certificates
@@ -29,55 +40,14 @@ from sisgate.settings import ProviderConfig
 from sisgate.verdict.answers import gives_pages
 from sisgate.verdict.facts import (
     RECENT_SECONDS,
-    AppBacklog,
-    ByHand,
-    KeyStanding,
-    MetError,
     ProviderFacts,
-    RecentCall,
     ServingWorker,
-    TimedCall,
     Timing,
 )
 from sisgate.verdict.slowness import may_be_slow
-from sisgate.verdict.unattended import FailedSync, HeldSync, Unsettled
 
 PAGES_BEFORE = timedelta(days=7)
 """How far back it is asked whether a provider that gives pages gave data."""
-
-NameOf = Callable[[str], str]
-"""Returns how an app is named for the caller, who may see only one."""
-
-
-def met_error(row: ErrorRow, now: datetime) -> MetError:
-    """Return an error of the ledger as a fact."""
-    error = row.error
-    return MetError(
-        code=str(error.get("code", "")),
-        message=str(error.get("message", "")),
-        status=error.get("status"),
-        seconds_ago=(now - row.at).total_seconds() if row.at is not None else None,
-        job=row.job,
-        link=link_of(error),
-        tls=error.get("tls"),
-        resource=row.resource,
-        broke_off=error.get("broke_off") is True,
-        fresh_token=error.get("fresh_token") is True,
-    )
-
-
-def held_sync(job: Job, now: datetime) -> HeldSync:
-    """Return a held sync as a fact."""
-    seconds = (now - job.ended_at).total_seconds() if job.ended_at is not None else 0.0
-    return HeldSync(job.id, job.resource or "", job.note, seconds)
-
-
-def failed_sync(job: Job) -> FailedSync:
-    """Return a sync that failed as a fact."""
-    error = job.error or {}
-    return FailedSync(
-        job.id, job.resource or "", str(error.get("code", "failed")), error.get("status")
-    )
 
 
 def lost_among(liveness: Liveness, running: Sequence[RunningAttempt], now: datetime) -> int:
@@ -99,12 +69,6 @@ def lost_among(liveness: Liveness, running: Sequence[RunningAttempt], now: datet
 def host_of(config: ProviderConfig) -> str:
     """Return the host of a provider's first endpoint."""
     return urlsplit(config.endpoints[0].url).hostname or config.name
-
-
-def _counts(key: Key) -> bool:
-    """Return whether a key is in use. One that was replaced may be refused or expire meanwhile."""
-    is_over = key.suspect_at is not None or key.expires_at is not None
-    return key.state == KeyState.ACTIVE or (key.state == KeyState.DRAINING and not is_over)
 
 
 class ProviderReader:
@@ -176,26 +140,23 @@ class ProviderReader:
             host=host_of(config),
             configured=config.windows,
             slow_seconds=config.breaker.slow_seconds,
-            keys=[self._key(key) for key in ledger.keys.get(name, ()) if _counts(key)],
+            keys=[
+                key_standing(key, ledger.rotation_failures.get((key.provider, key.slot)), self._now)
+                for key in ledger.keys.get(name, ())
+                if is_in_use(key)
+            ],
             warn_before_seconds=config.rotation.warn_before.total_seconds(),
             held=[held_sync(job, self._now) for job in ledger.held.get(name, ())],
             failed_syncs=[failed_sync(job) for job in ledger.failed_syncs.get(name, ())],
             workers=self._workers(name),
-            backlog=self._backlog(name),
+            backlog=backlog_by_app(ledger.waiting.get(name, ()), self._name_of, self._now),
             running_seconds=[(self._now - each.started_at).total_seconds() for each in running],
             lost=lost_among(self._liveness, running, self._now),
             obstacles=obstacles,
-            unsettled=self._unsettled(name),
+            unsettled=unsettled_jobs(ledger.unsettled.get(name, ()), self._now),
             max_waiting_jobs=config.max_waiting_jobs,
         )
         return self._set_by_hand(facts)
-
-    def _unsettled(self, name: str) -> Unsettled | None:
-        rows = self._ledger.unsettled.get(name, ())
-        if not rows:
-            return None
-        ended = rows[0].ended_at or self._now
-        return Unsettled(len(rows), rows[0].id, (self._now - ended).total_seconds())
 
     def _is_at_work(self, facts: ProviderFacts) -> bool:
         ledger, name = self._ledger, facts.name
@@ -217,10 +178,10 @@ class ProviderReader:
         )
         return replace(
             facts,
-            pause=_by_hand(control, "pause", control.paused_until) if is_paused else None,
+            pause=by_hand(control, "pause", control.paused_until) if is_paused else None,
             resumed_seconds=None if is_paused else self._resumed_seconds(control),
-            pin=_by_hand(control, "breaker", None) if control.pins else None,
-            limits_set=_by_hand(control, "limits", None) if control.windows else None,
+            pin=by_hand(control, "breaker", None) if control.pins else None,
+            limits_set=by_hand(control, "limits", None) if control.windows else None,
         )
 
     def _resumed_seconds(self, control: Control) -> float | None:
@@ -270,26 +231,15 @@ class ProviderReader:
         # A job has a call that waits or is under way.
         if facts.waiting + len(facts.running_seconds) >= most:
             jobs_waiting = jobs.live_count(session, name, most)
-        recent = _timed(ended)
+        recent = timed_calls(ended)
         usual = []
         if may_be_slow(recent, facts.running_seconds):
-            usual = _timed(recent_work.ended_attempts(session, [name], None, since)[name])
+            usual = timed_calls(recent_work.ended_attempts(session, [name], None, since)[name])
         errors += self._ledger.failed.get(name, [])
         sums: defaultdict[str, int] = defaultdict(int)
         for each in usage:
             sums[self._name_of(each.app)] += each.calls
-        seen = [
-            RecentCall(
-                self._name_of(each.app),
-                each.status,
-                (self._now - each.started_at).total_seconds(),
-                each.part,
-                each.endpoint,
-                Link(each.unsent).step if each.unsent else Link.ANSWER,
-                each.is_page,
-            )
-            for each in ended
-        ]
+        seen = [recent_call(each, self._name_of, self._now) for each in ended]
         gave_data = gives_pages(seen) and recent_work.gave_data(
             session, name, self._now - PAGES_BEFORE, self._now
         )
@@ -326,52 +276,9 @@ class ProviderReader:
             for facts, of_it, seen in zip(found, breakers, views, strict=True)
         ]
 
-    def _key(self, key: Key) -> KeyStanding:
-        failures = self._ledger.rotation_failures
-        return KeyStanding(
-            key.id,
-            key.slot,
-            (key.expires_at - self._now).total_seconds() if key.expires_at else None,
-            (self._now - key.suspect_at).total_seconds() if key.suspect_at else None,
-            failures.get((key.provider, key.slot)),
-        )
-
     def _workers(self, name: str) -> list[ServingWorker]:
         fleet = self._liveness.fleet
         if fleet is None:
             return []
         serving = (each for each in fleet.serving(name) if each.is_alive)
         return [ServingWorker(str(each), each.slots, each.busy) for each in serving]
-
-    def _backlog(self, name: str) -> list[AppBacklog]:
-        calls: dict[str, dict[int, int]] = {}
-        oldest: dict[str, dict[int, float]] = {}
-        queued: dict[str, dict[int, float]] = {}
-        for row in self._ledger.waiting.get(name, ()):
-            app, age = self._name_of(row.app), (self._now - row.oldest).total_seconds()
-            of_app, ages = calls.setdefault(app, {}), oldest.setdefault(app, {})
-            of_app[row.priority] = of_app.get(row.priority, 0) + row.calls
-            ages[row.priority] = max(ages.get(row.priority, 0.0), age)
-            if row.queued_since is not None:
-                seconds = (self._now - row.queued_since).total_seconds()
-                of_it = queued.setdefault(app, {})
-                of_it[row.priority] = max(of_it.get(row.priority, 0.0), seconds)
-        return [
-            AppBacklog(app, of_app, max(oldest[app].values()), oldest[app], queued.get(app, {}))
-            for app, of_app in calls.items()
-        ]
-
-
-def _timed(attempts: Sequence[EndedAttempt]) -> list[TimedCall]:
-    return [
-        TimedCall(seconds, each.all_seconds - seconds, each.part, each.endpoint)
-        for each in attempts
-        if (seconds := each.provider_seconds) is not None
-    ]
-
-
-def _by_hand(control: Control, setting: controls.Setting, until: datetime | None) -> ByHand:
-    setter = controls.setter_of(control, setting)
-    if setter is None:
-        return ByHand(until=until)
-    return ByHand(setter.actor, setter.at, setter.reason, until)

@@ -8,7 +8,8 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.ledger_facts import LedgerFacts, read_ledger_facts
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.neglected import with_neglected
-from sisgate.gateway.provider_facts import NameOf, ProviderReader, host_of
+from sisgate.gateway.provider_facts import ProviderReader, host_of
+from sisgate.gateway.row_facts import NameOf
 from sisgate.liveness.obstacles import Cause, ledger_unreachable
 from sisgate.verdict.facts import FleetFacts, Host
 

@@ -18,8 +18,9 @@ from sisgate.gateway.job import read_status
 from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import read_liveness
-from sisgate.gateway.provider_facts import NameOf, held_sync, lost_among, met_error
+from sisgate.gateway.provider_facts import lost_among
 from sisgate.gateway.remedies import for_caller
+from sisgate.gateway.row_facts import NameOf, held_sync, met_error
 from sisgate.gateway.verdict_facts import read_facts
 from sisgate.ledger import answers, audit_log, job_calls, job_search, recent_jobs
 from sisgate.ledger.audit_log import AuditFilter
