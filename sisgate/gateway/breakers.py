@@ -9,10 +9,12 @@ from sisgate.access.policy import Action
 from sisgate.audit import log as audit
 from sisgate.breakers.spec import BreakerView, State
 from sisgate.domain.validation import aware, chosen
-from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, UsageError
+from sisgate.errors import UsageError
+from sisgate.gateway.applied_controls import apply_control
 from sisgate.gateway.core import Core
 from sisgate.ledger import call_queue, controls
 from sisgate.ledger.controls import Pin
+from sisgate.ledger.schema import Control
 from sisgate.redis.scripts import run_scripts
 from sisgate.routing.endpoints import endpoints_named, short_name
 from sisgate.routing.fleet import FleetEndpoints
@@ -149,18 +151,12 @@ class ProviderBreakers:
         return changed
 
     def _apply(self, now: datetime) -> None:
+        def write(control: Control) -> None:
+            pins = controls.pins_of(control, now).items()
+            self._breakers.set_pins({url: (State(pin.state), pin.until) for url, pin in pins})
+
         # Even if nothing changed: Redis may lack it.
-        try:
-            with controls.unchanging(self._core.database, self._config.name, now) as control:
-                pins = controls.pins_of(control, now)
-                self._breakers.set_pins(
-                    {url: (State(pin.state), pin.until) for url, pin in pins.items()}
-                )
-        except (BrokerUnavailable, DatabaseUnavailable):
-            self.holds_now = False
-            return
-        self.holds_now = True
-        self._core.wakeups.signal_work(self._config.name)
+        self.holds_now = apply_control(self._core, self._config.name, write)
 
     def _pin(self, word: str, until: datetime | None, now: datetime) -> Pin | None:
         state = STATES[chosen("state", STATES, word)]

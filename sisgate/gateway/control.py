@@ -1,6 +1,6 @@
 """Changing the limits of a provider and pausing it while the fleet runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sisgate.access.policy import Action
@@ -10,7 +10,8 @@ from sisgate.admission.state import LimiterState
 from sisgate.audit import log as audit
 from sisgate.domain.rates import Rate
 from sisgate.domain.validation import aware
-from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, UsageError
+from sisgate.errors import UsageError
+from sisgate.gateway.applied_controls import apply_control
 from sisgate.gateway.core import Core
 from sisgate.ledger import call_queue, controls
 from sisgate.ledger.schema import Control
@@ -82,7 +83,7 @@ class ProviderControl:
                 f"The limit of {self._config.name} is off in the configuration, so its calls are "
                 "not counted. Configure a limit first; then you can change it at run time."
             )
-        name, now = self._config.name, self._core.clock.now()
+        limiter, name, now = self._core.limiter, self._config.name, self._core.clock.now()
         with self._core.database.write() as session:
             control = controls.lock(session, name, now)
             before = control.windows
@@ -96,8 +97,8 @@ class ProviderControl:
                 )  # fmt: skip
             call_queue.make_due(session, [name], now)
         # Even if nothing changed: Redis may lack it.
-        self._write_to_redis(
-            lambda control: self._core.limiter.set_limits(name, controls.windows_of(control))
+        self.holds_now = apply_control(
+            self._core, name, lambda control: limiter.set_limits(name, controls.windows_of(control))
         )
         return changed
 
@@ -132,18 +133,7 @@ class ProviderControl:
             else:
                 limiter.resume(name)
 
-        self._write_to_redis(write)
-
-    def _write_to_redis(self, write: Callable[[Control], None]) -> None:
-        core = self._core
-        try:
-            with controls.unchanging(core.database, self._config.name, core.clock.now()) as control:
-                write(control)
-        except (BrokerUnavailable, DatabaseUnavailable):
-            self.holds_now = False
-            return
-        self.holds_now = True
-        self._core.wakeups.signal_work(self._config.name)
+        self.holds_now = apply_control(self._core, name, write)
 
     def _may_change(self, actor: str) -> str:
         """Return the actor for the audit log: the token's owner if there is one."""
